@@ -1,0 +1,1 @@
+"""Vọng Gác: the software of a local security operations centre."""

@@ -1,0 +1,1 @@
+"""The eyes: the registry of cameras."""

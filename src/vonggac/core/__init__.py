@@ -1,0 +1,1 @@
+"""The ground: settings, database, event log, clock, errors, translations."""

@@ -1,0 +1,1 @@
+"""Who: units, accounts, sessions."""

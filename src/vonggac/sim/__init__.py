@@ -1,0 +1,1 @@
+"""The model railway: a simulated district of cameras."""

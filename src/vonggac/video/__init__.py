@@ -1,0 +1,1 @@
+"""What the cameras saw: RTSP client, MP4 writer, recorder, archive, stills, camera check."""

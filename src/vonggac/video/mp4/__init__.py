@@ -1,0 +1,1 @@
+"""Fragmented MP4: written group by group, read back, cut without re-encoding."""

@@ -1,0 +1,48 @@
+"""What travels between the RTSP client, the recorder, the MP4 writer and the viewers.
+
+One coded picture is one `AccessUnit`. It is made once, by the depacketiser, and from then on only passed by
+reference: the recorder writes its bytes to disk and hands the same bytes to whoever watches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VIDEO_TIMESCALE = 90_000
+"""Ticks a second of all video timestamps (RFC 6184 §5.1, RFC 7798 §4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoParameters:
+    """What a decoder must know before the first picture: compared by value, so that a change is noticed.
+
+    `sets` are the parameter sets without start codes or lengths (H.264: SPS, PPS; H.265: VPS, SPS, PPS, in this order).
+    """
+
+    codec: str  # "h264" or "h265"
+    sets: tuple[bytes, ...]
+    width: int
+    height: int
+    reorder_frames: int | None = None
+    """How many pictures may precede another in decoding order and follow it on the screen; None: not declared."""
+    declared_fps: float | None = None
+
+
+@dataclass(slots=True)
+class AccessUnit:
+    """One coded picture as it lies in an MP4 sample: units each preceded by their length in 4 bytes, big-endian.
+
+    Parameter sets, delimiters and filler are left out of `data`; supplementary information (SEI) stays.
+    """
+
+    pts: int
+    """Presentation time in 90 kHz ticks, unwrapped: never jumps by 2**32, may start anywhere (also below 0)."""
+    key: bool
+    """True for an instantaneous decoder refresh (H.264 IDR; H.265 IDR, CRA or BLA): a file may begin here."""
+    data: bytearray
+    parameters: VideoParameters
+    """The sets in force for this picture: the same object until they change."""
+    arrived_ns: int
+    """Monotonic clock at which the last byte of it was read from the socket (after a pause: up to that pause late)."""
+    lost_before: int = 0
+    """RTP packets lost since the previous access unit was handed over; above 0 pictures up to the next key are damaged."""

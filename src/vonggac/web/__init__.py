@@ -1,0 +1,1 @@
+"""The windows: assembles the pages into one application."""
