@@ -1,0 +1,41 @@
+"""Table of the cameras."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vonggac.core.database import Base, Key, Moment, SortText
+from vonggac.core.ids import new_id
+
+KINDS = ("overview", "ptz", "plate")
+
+
+class Camera(Base):
+    """One camera. Its addresses are kept without credentials; those are sealed in `secret`."""
+
+    __tablename__ = "camera"
+
+    id: Mapped[uuid.UUID] = mapped_column(Key, primary_key=True, default=new_id)
+    number: Mapped[int] = mapped_column(unique=True)
+    """What an officer types to call it up; given once, never again to another camera."""
+    name: Mapped[str] = mapped_column(sa.String(200))
+    name_folded: Mapped[str] = mapped_column(sa.String(200), index=True)
+    name_sort: Mapped[str] = mapped_column(SortText)
+    folder: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    """`<slug>-<short id>`: its folder on every volume, kept when it is renamed."""
+    unit_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("unit.id"), index=True)
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    url: Mapped[str] = mapped_column(sa.Text)
+    sub_url: Mapped[str] = mapped_column(sa.Text, default="")
+    secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    """Sealed JSON `{"url": [user, password], "sub_url": [user, password]}`, context `camera:<id>`."""
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    removed_at: Mapped[datetime | None] = mapped_column(Moment)
+    """A removed camera is not recorded and not listed; its recordings stay until their time is over."""

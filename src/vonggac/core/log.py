@@ -1,0 +1,83 @@
+"""The log: one line an event, for people on a terminal and as JSON elsewhere; never a credential, never a flood."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from vonggac.core.settings import LogSettings
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def redact(text: str) -> str:
+    """Return the text with user and password cut out of every address in it."""
+    return _CREDENTIALS.sub("…@", text)
+
+
+def configure(settings: LogSettings, role: str = "") -> None:
+    """Set the log up for this process; `role` is on every line."""
+    json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact_values,
+    ]
+    if json:
+        shared += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        shared += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    if role:
+        structlog.contextvars.bind_contextvars(role=role)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the log."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+class RateLimit:
+    """Lets one line of a kind pass per `every_s`, and says how many it held back (a log of 17 GB helps nobody)."""
+
+    def __init__(self, every_s: float = 60.0, limit: int = 10_000) -> None:
+        self._every_s = every_s
+        self._limit = limit
+        self._seen: dict[object, tuple[float, int]] = {}
+
+    def passes(self, kind: object, now: float | None = None) -> int | None:
+        """Return None to hold a line back, else how many of its kind were held back since the last one."""
+        moment = time.monotonic() if now is None else now
+        last = self._seen.get(kind)
+        if last is not None and moment - last[0] < self._every_s:
+            self._seen[kind] = (last[0], last[1] + 1)
+            return None
+        if len(self._seen) >= self._limit:
+            self._seen.clear()
+        self._seen[kind] = (moment, 0)
+        return 0 if last is None else last[1]
+
+
+def _redact_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str) and "@" in value:
+            event[key] = redact(value)
+    return event

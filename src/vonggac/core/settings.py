@@ -1,0 +1,216 @@
+"""Settings: the file `vonggac.toml` in the data folder, and environment variables that win over it.
+
+Every option is a field below, with what it means; docs/settings.md is made from here (`vonggac settings`). The variable
+of option `key` in section `[section]` is `VONGGAC_SECTION_KEY`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from vonggac.core.errors import NotInitialised, SettingsError
+
+FILE_NAME = "vonggac.toml"
+PREFIX = "VONGGAC_"
+
+
+class CentreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The centre itself."""
+
+    name: Annotated[str, Meta(description="Name of the centre, shown on every page.")] = "Vọng Gác"
+    zone: Annotated[str, Meta(description="Time zone in which times are shown (IANA name).")] = "Asia/Ho_Chi_Minh"
+    language: Annotated[
+        Literal["vi", "en"], Meta(description="Language of the pages for a browser that asks for neither.")
+    ] = "vi"
+
+
+class DatabaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the state is kept."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="Empty: SQLite in the data folder. Otherwise PostgreSQL: `postgresql+psycopg://user@host/name`."
+        ),
+    ] = ""
+
+
+class WebSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The pages."""
+
+    host: Annotated[str, Meta(description="Address on which pages are served.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port of the pages; 0 takes a free one.")] = 8080
+
+
+class MetricsSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Prometheus metrics of the roles that serve no pages (`web` serves its own at /metrics)."""
+
+    host: Annotated[str, Meta(description="Address on which roles serve `/metrics`.")] = "127.0.0.1"
+    recorder_port: Annotated[
+        int,
+        Meta(ge=-1, le=65535, description="Port of the recorder's metrics; 0 takes a free one, -1 serves none."),
+    ] = 8081
+    keeper_port: Annotated[
+        int,
+        Meta(ge=-1, le=65535, description="Port of the keeper's metrics; 0 takes a free one, -1 serves none."),
+    ] = 8082
+    supervisor_port: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            le=65535,
+            description="Port of the supervisor's metrics; 0 takes a free one, -1 serves none.",
+        ),
+    ] = 8083
+
+
+class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Recording."""
+
+    read_pause_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="A camera nobody watches is read this seldom; 0 reads at every arrival.",
+        ),
+    ] = 200
+    recording_seconds: Annotated[
+        int, Meta(ge=5, le=600, description="Length of one file; it ends at the next key frame after it.")
+    ] = 60
+    sync_seconds: Annotated[
+        float,
+        Meta(ge=0.5, le=300, description="After a power cut at most this much of each camera is lost."),
+    ] = 10.0
+    stall_seconds: Annotated[
+        float, Meta(ge=1, le=60, description="No picture for so long: the connection is made anew.")
+    ] = 5.0
+    connect_timeout_seconds: Annotated[
+        float, Meta(ge=1, le=60, description="A camera that has not answered by then counts as timed out.")
+    ] = 10.0
+    connects_at_once: Annotated[
+        int, Meta(ge=1, le=1000, description="How many cameras are being connected to at the same moment.")
+    ] = 16
+    write_queue_mb: Annotated[
+        int,
+        Meta(ge=8, le=65536, description="What may wait for a slow disk, all cameras together, in megabytes."),
+    ] = 256
+
+
+class StorageSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where recordings lie."""
+
+    media: Annotated[
+        tuple[str, ...],
+        Meta(description="Folders of recordings (volumes), made by `init`; relative ones lie in the data folder."),
+    ] = ("media",)
+    reserve_mb: Annotated[
+        int, Meta(ge=16, description="Space that recording leaves free on each volume, in megabytes.")
+    ] = 1024
+
+
+class LogSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The log, on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least important line that is written."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"], Meta(description="`auto`: text on a terminal, JSON lines elsewhere.")
+    ] = "auto"
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """All settings of one data folder."""
+
+    centre: CentreSettings = CentreSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    web: WebSettings = WebSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    recorder: RecorderSettings = RecorderSettings()
+    storage: StorageSettings = StorageSettings()
+    log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, as the documentation shows it."""
+
+    section: str
+    key: str
+    kind: str
+    default: Any
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable that sets it."""
+        return f"{PREFIX}{self.section}_{self.key}".upper()
+
+
+def options() -> Iterator[Option]:
+    """Yield every option in the order of the file."""
+    for section in msgspec.structs.fields(Settings):
+        hints = typing.get_type_hints(section.type, include_extras=True)
+        for field in msgspec.structs.fields(section.type):
+            annotated = hints[field.name]
+            plain, meta = typing.get_args(annotated)[:2]
+            kind = getattr(plain, "__name__", str(plain)).replace("typing.", "")
+            if typing.get_origin(plain) is Literal:
+                kind = " or ".join(f'"{choice}"' for choice in typing.get_args(plain))
+            yield Option(section.name, field.name, kind, field.default, meta.description or "")
+
+
+def parse(text: str, environment: Mapping[str, str], source: str = FILE_NAME) -> Settings:
+    """Return the settings of a file's text and the environment; SettingsError names what is wrong and where."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source} is not valid TOML: {error}.") from error
+    for option in options():
+        if (value := environment.get(option.variable)) is None:
+            continue
+        section = tree.setdefault(option.section, {})
+        if isinstance(section, dict):
+            section[option.key] = value.split(",") if option.kind == "tuple" else value
+            source_of_value = option.variable
+            _check_one(option, section[option.key], source_of_value)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {_plain(error)}") from error
+
+
+def load(data: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of a data folder; NotInitialised when there is no settings file in it."""
+    path = data / FILE_NAME
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise NotInitialised(f"{data} holds no centre. Make one with: vonggac init {data}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse(text, os.environ if environment is None else environment, str(path))
+
+
+def _check_one(option: Option, value: Any, source: str) -> None:
+    section = next(field.type for field in msgspec.structs.fields(Settings) if field.name == option.section)
+    try:
+        msgspec.convert({option.key: value}, section, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"The environment variable {source}: {_plain(error)}") from error
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    message, _, where = str(error).partition(" - at ")
+    return f"{message}{' at ' + where.strip('`').removeprefix('$.') if where else ''}."

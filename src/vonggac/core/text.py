@@ -1,0 +1,50 @@
+"""Vietnamese text: found without accents, sorted as Vietnamese sorts, safe in file names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Order of letters: TCVN 6909 and common dictionaries; f, j, w and z stand where they do in the Latin alphabet.
+_LETTERS = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
+_RANK = {letter: chr(0x61 + rank) if rank < 26 else chr(0xE0 + rank) for rank, letter in enumerate(_LETTERS)}
+# Order of tones within a syllable: level, falling, asking, tumbling, rising, heavy.
+_TONES = {"\u0300": "1", "\u0309": "2", "\u0303": "3", "\u0301": "4", "\u0323": "5"}
+
+
+def normalise(text: str) -> str:
+    """Return the text in NFC with single spaces and no space or control character at its ends."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def fold(text: str) -> str:
+    """Return the text as it is searched: small letters without any accent ("Đức Trọng" gives "duc trong")."""
+    decomposed = unicodedata.normalize("NFD", normalise(text).casefold().replace("đ", "d"))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def sort_key(text: str) -> str:
+    """Return a key whose order by code point is the Vietnamese order: letters first, then tones, then case.
+
+    Numbers are compared by value up to nine digits, so that "Tổ 2" precedes "Tổ 10".
+    """
+    letters: list[str] = []
+    tones: list[str] = []
+    plain = re.sub(r"\d{1,9}", lambda match: match.group().zfill(9), normalise(text))
+    for character in plain.casefold():
+        tone = "0"
+        base = ""
+        for part in unicodedata.normalize("NFD", character):
+            if part in _TONES:
+                tone = _TONES[part]
+            else:
+                base += part
+        base = unicodedata.normalize("NFC", base)
+        letters.append(_RANK.get(base, base))
+        tones.append(tone)
+    return "".join(letters) + "\x01" + "".join(tones) + "\x01" + normalise(text).swapcase()
+
+
+def slug(text: str, limit: int = 40) -> str:
+    """Return the text as part of a file name: a to z, 0 to 9 and hyphens, at most `limit` long, never empty."""
+    return re.sub(r"[^a-z0-9]+", "-", fold(text)).strip("-")[:limit].rstrip("-") or "x"

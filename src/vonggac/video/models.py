@@ -1,0 +1,174 @@
+"""Tables of the media index: volumes, recordings, gaps, what each camera does now, what each hour holds.
+
+All times are microseconds since 1970 in UTC; all media times 90 kHz ticks.
+"""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vonggac.core.database import Base, Key, Moment, RowId
+
+
+class RecordingState(enum.IntEnum):
+    """How far a recording's row is to be believed."""
+
+    OPEN = 0
+    """Being written (or left so by a crash): the file knows more than the row."""
+    COMPLETE = 1
+    """Written, synced, and described by the row to the byte."""
+    RECOVERED = 2
+    """Complete after start-up cut its torn tail."""
+
+
+class GapReason(enum.StrEnum):
+    """Why there is no video."""
+
+    REFUSED = "refused"
+    UNAUTHORISED = "unauthorised"
+    NOT_FOUND = "not_found"
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    CLOSED = "closed"
+    PROTOCOL = "protocol"
+    UNSUPPORTED = "unsupported"
+    LOSS = "loss"
+    DISK = "disk"
+    VOLUME_LOST = "volume_lost"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    DISABLED = "disabled"
+    UNKNOWN = "unknown"
+
+
+class Volume(Base):
+    """A folder for recordings; a file in it carries the same id, so that an unmounted disk is noticed."""
+
+    __tablename__ = "volume"
+
+    id: Mapped[uuid.UUID] = mapped_column(Key, primary_key=True)
+    path: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Recording(Base):
+    """One file: about a minute of one camera that begins with a key frame."""
+
+    __tablename__ = "recording"
+    __table_args__ = (
+        sa.Index("ix_recording_camera_start", "camera_id", "start_us"),
+        sa.Index(
+            "ix_recording_open",
+            "id",
+            sqlite_where=sa.text("state = 0"),
+            postgresql_where=sa.text("state = 0"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"))
+    volume_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("volume.id"))
+    path: Mapped[str] = mapped_column(sa.Text)
+    """Relative to the volume."""
+    state: Mapped[int] = mapped_column(sa.SmallInteger)
+    run: Mapped[int] = mapped_column(sa.BigInteger)
+    """Number of the uninterrupted run: the wall time at which it began. Media time runs on within a run."""
+    start_us: Mapped[int] = mapped_column(sa.BigInteger)
+    end_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """When the last picture ended by the wall clock; None while open."""
+    media_start: Mapped[int] = mapped_column(sa.BigInteger)
+    media_duration: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    codec: Mapped[str] = mapped_column(sa.String(32))
+    """As in RFC 6381: avc1.4d401f."""
+    width: Mapped[int]
+    height: Mapped[int]
+    init_size: Mapped[int]
+    size: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    frames: Mapped[int] = mapped_column(default=0)
+    lost_packets: Mapped[int] = mapped_column(default=0)
+    clock_offset_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Camera's clock minus ours, from its RTCP sender reports; None when it sends none."""
+    groups: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+    """Packed table of its groups of pictures (video.mp4.group_table); None while open."""
+
+
+class Gap(Base):
+    """An interval without video of a camera that should have been recorded, and why."""
+
+    __tablename__ = "gap"
+    __table_args__ = (
+        sa.Index("ix_gap_camera_start", "camera_id", "start_us"),
+        sa.Index(
+            "ix_gap_open",
+            "camera_id",
+            sqlite_where=sa.text("end_us IS NULL"),
+            postgresql_where=sa.text("end_us IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"))
+    start_us: Mapped[int] = mapped_column(sa.BigInteger)
+    end_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    reason: Mapped[str] = mapped_column(sa.String(16))
+    detail: Mapped[str] = mapped_column(sa.Text, default="")
+
+
+class CameraStatus(Base):
+    """What a camera does now, as its recorder last said: one row a camera, replaced every few seconds."""
+
+    __tablename__ = "camera_status"
+
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"), primary_key=True)
+    recorder: Mapped[str] = mapped_column(sa.String(32))
+    state: Mapped[str] = mapped_column(sa.String(16))
+    """`recording`, `connecting` or `away`."""
+    reason: Mapped[str] = mapped_column(sa.String(16), default="")
+    """A GapReason while away."""
+    detail: Mapped[str] = mapped_column(sa.Text, default="")
+    """The same in plain words, without credentials."""
+    since_us: Mapped[int] = mapped_column(sa.BigInteger)
+    updated_us: Mapped[int] = mapped_column(sa.BigInteger)
+    codec: Mapped[str] = mapped_column(sa.String(32), default="")
+    width: Mapped[int] = mapped_column(default=0)
+    height: Mapped[int] = mapped_column(default=0)
+    fps: Mapped[float] = mapped_column(default=0.0)
+    bits_per_s: Mapped[float] = mapped_column(default=0.0)
+    frames: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    lost_packets: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    reconnects: Mapped[int] = mapped_column(default=0)
+    passed_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    """Time since this camera was first to be recorded, or 24 hours if that is longer ago."""
+    recorded_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    """How much of `passed_us` is on disk."""
+
+
+class RecordedHour(Base):
+    """How much of an hour is on disk, added up when a recording is completed: sums without reading a million rows."""
+
+    __tablename__ = "recorded_hour"
+
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"), primary_key=True)
+    hour_us: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    recorded_us: Mapped[int] = mapped_column(sa.BigInteger)
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Still(Base):
+    """The last still of a camera, and until when somebody wants fresh ones.
+
+    In the database, since the page, the keeper and the recorder need not share a disk; some kilobytes a camera.
+    """
+
+    __tablename__ = "still"
+
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"), primary_key=True)
+    wanted_until_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    taken_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    """When the picture arrived at the recorder; 0 before the first."""
+    jpeg: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
