@@ -1,0 +1,123 @@
+"""What a camera may be: input checked before it comes near the database."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass, replace
+
+from vonggac.cameras.address import Credentials, StreamAddress, split_address
+from vonggac.cameras.models import KINDS
+from vonggac.core import text
+from vonggac.core.errors import Invalid
+
+NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewCamera:
+    """A checked camera that is to be added. `repr` shows no password."""
+
+    name: str
+    address: StreamAddress
+    unit_id: uuid.UUID
+    kind: str = "overview"
+    sub_address: StreamAddress | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    enabled: bool = True
+
+    def with_credentials(self, credentials: Credentials) -> NewCamera:
+        """Return the same camera with user and password given apart from its address."""
+        return replace(self, address=replace(self.address, credentials=credentials))
+
+
+@dataclass(frozen=True, slots=True)
+class CameraChanges:
+    """What is to be changed of a camera: None leaves a field as it is."""
+
+    name: str | None = None
+    unit_id: uuid.UUID | None = None
+    kind: str | None = None
+    address: StreamAddress | None = None
+    """One without credentials keeps the stored ones."""
+    sub_address: StreamAddress | None = None
+    """One with an empty address takes the sub-stream away."""
+    credentials: Credentials | None = None
+    forget_credentials: bool = False
+    position: tuple[float, float] | None = None
+    """Latitude and longitude in degrees (WGS 84)."""
+    forget_position: bool = False
+    enabled: bool | None = None
+
+
+def new_camera(
+    *,
+    name: str,
+    url: str,
+    unit_id: uuid.UUID,
+    kind: str = "",
+    sub_url: str = "",
+    latitude: str | float | None = None,
+    longitude: str | float | None = None,
+) -> NewCamera:
+    """Return a checked camera; Invalid says which field breaks which rule. Empty texts count as not given."""
+    position = camera_position(latitude, longitude)
+    return NewCamera(
+        name=camera_name(name),
+        address=split_address(url),
+        unit_id=unit_id,
+        kind=camera_kind(kind or "overview"),
+        sub_address=split_address(sub_url) if sub_url.strip() else None,
+        latitude=position[0] if position else None,
+        longitude=position[1] if position else None,
+    )
+
+
+def camera_name(value: str) -> str:
+    """Return a name in its normal form."""
+    name = text.normalise(value)
+    if not name:
+        raise Invalid("The name is empty: write what the camera sees, for example Chợ Liên Nghĩa, cổng Bắc.")
+    if len(name) > NAME_LENGTH:
+        raise Invalid(f"The name is {len(name)} characters long; at most {NAME_LENGTH} are kept.")
+    if not name.isprintable():
+        raise Invalid("The name holds an unprintable character. Type it anew.")
+    if not any(letter.isalpha() for letter in name):
+        raise Invalid("The name must hold a letter: digits alone would be taken for a camera's number.")
+    return name
+
+
+def camera_kind(value: str) -> str:
+    """Return a kind that exists."""
+    kind = value.strip().lower()
+    if kind not in KINDS:
+        raise Invalid(f"The kind must be one of {', '.join(KINDS)}, not {value.strip()[:40]!r}.")
+    return kind
+
+
+def camera_position(latitude: str | float | None, longitude: str | float | None) -> tuple[float, float] | None:
+    """Return a position in degrees (WGS 84), None when neither is given."""
+    north, east = _degrees("latitude", latitude), _degrees("longitude", longitude)
+    if north is None and east is None:
+        return None
+    if north is None or east is None:
+        raise Invalid("Give both latitude and longitude, or neither.")
+    if abs(north) > 90:
+        swapped = " Are latitude and longitude swapped?" if abs(north) <= 180 and abs(east) <= 90 else ""
+        raise Invalid(f"The latitude must lie between -90 and 90 degrees, not {north:g}.{swapped}")
+    if abs(east) > 180:
+        raise Invalid(f"The longitude must lie between -180 and 180 degrees, not {east:g}.")
+    return north, east
+
+
+def _degrees(field: str, value: str | float | None) -> float | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        degrees = float(value)
+    except ValueError:
+        degrees = math.nan
+    if not math.isfinite(degrees):
+        raise Invalid(f"The {field} must be degrees with a decimal point, such as 11.735, not {str(value)[:40]!r}.")
+    return degrees

@@ -1,0 +1,373 @@
+"""The registry of cameras: add, change, find, list, and what a recorder needs of them.
+
+Functions take a session and never commit. Credentials are sealed before they reach the database and leave it only
+through `credentials`, `stream_url` and `sources`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from vonggac.cameras import events
+from vonggac.cameras.address import Credentials, StreamAddress, host_of, join_address
+from vonggac.cameras.models import Camera
+from vonggac.cameras.schemas import CameraChanges, NewCamera
+from vonggac.core import text
+from vonggac.core.clock import utc_now
+from vonggac.core.errors import Invalid, NotFound, VonggacError
+from vonggac.core.eventlog import announce
+from vonggac.core.ids import new_id, short_id
+from vonggac.core.secrets import SecretBox
+from vonggac.org import service as org
+from vonggac.org.models import Unit
+
+STREAMS = {"main": "url", "sub": "sub_url"}
+"""Names of a camera's streams, and the columns of their addresses."""
+
+_CANDIDATES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSource:
+    """What a recorder needs of one camera. `repr` shows no credentials."""
+
+    id: uuid.UUID
+    number: int
+    name: str
+    folder: str
+    unit_id: uuid.UUID
+    url: str = field(repr=False)
+    """Address of the main stream with its credentials, percent-encoded."""
+    sub_url: str = field(repr=False)
+    """The same of the sub-stream; empty when there is none."""
+    enabled: bool = True
+    fault: str = ""
+    """Why the stored credentials could not be opened, in plain words; the addresses are then without them."""
+
+
+def add_camera(session: Session, box: SecretBox, new: NewCamera) -> Camera:
+    """Add one camera and return it with its number; Invalid when its name or address is taken."""
+    return add_cameras(session, box, [new])[0]
+
+
+def add_cameras(session: Session, box: SecretBox, news: Sequence[NewCamera]) -> list[Camera]:
+    """Add cameras, all or none, in the order given; Invalid names the first that clashes."""
+    if not news:
+        return []
+    identities = [new_id() for _ in news]
+    # Announced first: on PostgreSQL that takes the lock under which numbers are given and clashes looked for.
+    for identity, new in zip(identities, news, strict=True):
+        announce(session, events.CAMERA_ADDED, subject=identity, unit_id=new.unit_id)
+    for clash in clashes(session, news):
+        if clash:
+            raise Invalid(clash)
+    number = session.scalar(sa.select(sa.func.max(Camera.number))) or 0
+    cameras = [
+        _camera(identity, number + place, new, box)
+        for place, (identity, new) in enumerate(zip(identities, news, strict=True), 1)
+    ]
+    session.add_all(cameras)
+    session.flush()
+    return cameras
+
+
+def clashes(session: Session, news: Iterable[NewCamera]) -> list[str]:
+    """Return for each new camera why it cannot stand beside the others; "" when it can.
+
+    A name is given once within a unit, else nobody could name the camera; an address once in the centre, else one
+    camera would be recorded twice (and many allow few sessions).
+    """
+    names: dict[tuple[uuid.UUID, str], str] = {}
+    addresses: dict[str, str] = {}
+    query = sa.select(Camera.number, Camera.name, Camera.unit_id, Camera.url).where(Camera.removed_at.is_(None))
+    for number, name, unit_id, url in session.execute(query):
+        names[unit_id, name.casefold()] = addresses[url] = f"camera {number} ({name})"
+    found = []
+    for new in news:
+        key = (new.unit_id, new.name.casefold())
+        if key in names:
+            found.append(f"The name “{new.name}” is taken in this unit by {names[key]}.")
+        elif new.address.url in addresses:
+            found.append(f"The address {new.address.url} is already that of {addresses[new.address.url]}.")
+        else:
+            found.append("")
+        names.setdefault(key, f"another new camera ({new.name})")
+        addresses.setdefault(new.address.url, f"another new camera ({new.name})")
+    return found
+
+
+def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: CameraChanges) -> list[str]:
+    """Change a camera; returns the names of the fields that changed, none when everything was so already.
+
+    Its number and its folder stay. Invalid when the new name or address is taken.
+    """
+    if camera.removed_at is not None:
+        raise Invalid(f"Camera {camera.number} was removed and cannot be changed. Add it anew instead.")
+    wanted: dict[str, Any] = {"unit_id": changes.unit_id, "kind": changes.kind, "enabled": changes.enabled}
+    if changes.name is not None:
+        wanted |= _name_columns(changes.name)
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    if changes.forget_position or changes.position is not None:
+        wanted["latitude"], wanted["longitude"] = changes.position or (None, None)
+    before = _open_for_change(camera, changes, box)
+    streams = _changed_streams(camera, changes, before or {})
+    wanted |= {column: address.url for column, address in streams.items()}
+    changed = [name for name, value in wanted.items() if getattr(camera, name) != value]
+    sealed = _sealable(streams)
+    if sealed != before:
+        wanted["secret"] = _seal(sealed, camera.id, box)
+        changed.append("secret")
+    if changed:
+        # Both units hear of a move. Announced first: see `add_cameras`.
+        for unit_id in dict.fromkeys((camera.unit_id, wanted.get("unit_id", camera.unit_id))):
+            announce(session, events.CAMERA_CHANGED, subject=camera.id, unit_id=unit_id, fields=changed)
+        _refuse_clash(session, camera, wanted, changed)
+        for name in changed:
+            setattr(camera, name, wanted[name])
+        session.flush()
+    return changed
+
+
+def remove_camera(session: Session, camera: Camera) -> None:
+    """Take a camera out of the list and forget its credentials; its recordings stay until their time is over."""
+    if camera.removed_at is not None:
+        return
+    camera.removed_at = utc_now()
+    camera.enabled = False
+    camera.secret = None
+    session.flush()
+    announce(session, events.CAMERA_REMOVED, subject=camera.id, unit_id=camera.unit_id)
+
+
+def find_camera(session: Session, named: str, *, removed: bool = False) -> Camera:
+    """Return the camera of a number, an exact name, or a unique part of a name (accents may be left out).
+
+    NotFound when none fits, Invalid with the candidates when several do. `removed` looks among removed cameras too.
+    """
+    wanted = text.normalise(named)
+    folded = text.fold(wanted)
+    query = sa.select(Camera).order_by(Camera.name_sort, Camera.number)
+    if not removed:
+        query = query.where(Camera.removed_at.is_(None))
+    if wanted.removeprefix("#").isdecimal():
+        number = int(wanted.removeprefix("#"))
+        found = session.scalars(query.where(Camera.number == number)).first() if number < 2**31 else None
+        if found is None:
+            raise NotFound(f"There is no camera number {number}. `vonggac camera list` shows them all.")
+        return found
+    if not folded:
+        raise Invalid("Name the camera by its number, its name or a part of its name.")
+    for condition in (
+        Camera.name == wanted,
+        Camera.name_folded == folded,
+        Camera.name_folded.contains(folded, autoescape=True),
+    ):
+        cameras = list(session.scalars(query.where(condition).limit(_CANDIDATES + 1)))
+        if len(cameras) == 1:
+            return cameras[0]
+        if cameras:
+            raise Invalid(_ambiguous(named, cameras))
+    raise NotFound(f"There is no camera {named!r}. `vonggac camera list --search WORD` looks for one.")
+
+
+def list_cameras(
+    session: Session,
+    *,
+    unit: Unit | None = None,
+    kind: str = "",
+    search: str = "",
+    removed: bool = False,
+) -> list[Camera]:
+    """Return cameras in Vietnamese order of their names: those of a unit and all below it, of a kind, with all the
+    words of `search` in their names (accents may be left out). `removed` lists removed ones as well.
+    """
+    query = sa.select(Camera).order_by(Camera.name_sort, Camera.number)
+    if not removed:
+        query = query.where(Camera.removed_at.is_(None))
+    if unit is not None:
+        query = query.where(Camera.unit_id.in_(org.subtree_ids(session, unit)))
+    if kind:
+        query = query.where(Camera.kind == kind)
+    for word in text.fold(search).split():
+        query = query.where(Camera.name_folded.contains(word, autoescape=True))
+    return list(session.scalars(query))
+
+
+def credentials(camera: Camera, box: SecretBox, stream: str = "main") -> Credentials | None:
+    """Return user and password of a stream; None when there are none.
+
+    A sub-stream on the same host as the main one shares its credentials. VonggacError when the key does not fit.
+    """
+    opened = _open(camera, box) if camera.secret is not None else {}
+    return _credentials(opened, STREAMS[stream], camera.url, camera.sub_url)
+
+
+def stream_url(camera: Camera, box: SecretBox, stream: str = "main") -> str:
+    """Return the address of a stream with its credentials, percent-encoded; empty when there is no such stream."""
+    opened = _open(camera, box) if camera.secret is not None else {}
+    return _whole_url(opened, STREAMS[stream], camera.url, camera.sub_url)
+
+
+def sources(session: Session, box: SecretBox) -> list[CameraSource]:
+    """Return every camera that is to be recorded (not removed, enabled), in the order of their numbers."""
+    query = (
+        sa.select(
+            Camera.id,
+            Camera.number,
+            Camera.name,
+            Camera.folder,
+            Camera.unit_id,
+            Camera.url,
+            Camera.sub_url,
+            Camera.secret,
+        )
+        .where(Camera.removed_at.is_(None), Camera.enabled)
+        .order_by(Camera.number)
+    )
+    found = []
+    for key, number, name, folder, unit_id, url, sub_url, secret in session.execute(query):
+        opened: _Opened = {}
+        fault = ""
+        if secret is not None:
+            try:
+                opened = _open_secret(secret, key, box)
+            except VonggacError as error:
+                # One row of another key must not stop the recording of the others.
+                fault = str(error)
+        main, sub = (_whole_url(opened, column, url, sub_url) for column in STREAMS.values())
+        found.append(CameraSource(key, number, name, folder, unit_id, main, sub, fault=fault))
+    return found
+
+
+# --- sealing -----------------------------------------------------------------------------------------------------
+
+_Opened = dict[str, list[str]]
+"""Column of the address to user, password and, where the path holds a password, the address without stars."""
+
+
+def _context(key: uuid.UUID) -> str:
+    return f"camera:{key}"
+
+
+def _open(camera: Camera, box: SecretBox) -> _Opened:
+    assert camera.secret is not None
+    return _open_secret(camera.secret, camera.id, box)
+
+
+def _open_secret(secret: bytes, key: uuid.UUID, box: SecretBox) -> _Opened:
+    opened: _Opened = json.loads(box.open(secret, _context(key)))
+    return opened
+
+
+def _seal(opened: _Opened, key: uuid.UUID, box: SecretBox) -> bytes | None:
+    return box.seal(json.dumps(opened), _context(key)) if opened else None
+
+
+def _sealable(streams: dict[str, StreamAddress]) -> _Opened:
+    opened: _Opened = {}
+    for column, address in streams.items():
+        if address.credentials is not None or address.whole:
+            known = address.credentials or Credentials("", "")
+            opened[column] = [known.user, known.password, *([address.whole] if address.whole else [])]
+    return opened
+
+
+def _stream(opened: _Opened, column: str, url: str) -> StreamAddress:
+    user, password, whole = (*opened.get(column, []), "", "", "")[:3]
+    return StreamAddress(url, Credentials(user, password) if user else None, whole)
+
+
+def _credentials(opened: _Opened, column: str, url: str, sub_url: str) -> Credentials | None:
+    own = _stream(opened, column, "").credentials
+    if own is None and column == "sub_url" and host_of(url) == host_of(sub_url):
+        return _stream(opened, "url", "").credentials
+    return own
+
+
+def _whole_url(opened: _Opened, column: str, url: str, sub_url: str) -> str:
+    stored = url if column == "url" else sub_url
+    if not stored:
+        return ""
+    return join_address(_stream(opened, column, stored).whole or stored, _credentials(opened, column, url, sub_url))
+
+
+# --- changing ----------------------------------------------------------------------------------------------------
+
+
+def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) -> Camera:
+    streams = {"url": new.address}
+    if new.sub_address is not None:
+        streams["sub_url"] = new.sub_address
+    return Camera(
+        id=identity,
+        number=number,
+        **_name_columns(new.name),
+        folder=f"{text.slug(new.name)}-{short_id(identity)}",
+        unit_id=new.unit_id,
+        kind=new.kind,
+        url=new.address.url,
+        sub_url=new.sub_address.url if new.sub_address is not None else "",
+        secret=_seal(_sealable(streams), identity, box),
+        latitude=new.latitude,
+        longitude=new.longitude,
+        enabled=new.enabled,
+        created_at=utc_now(),
+    )
+
+
+def _name_columns(name: str) -> dict[str, str]:
+    return {"name": name, "name_folded": text.fold(name)[:200], "name_sort": text.sort_key(name)[:700]}
+
+
+def _open_for_change(camera: Camera, changes: CameraChanges, box: SecretBox) -> _Opened | None:
+    """Return what is sealed; None when the key does not fit and the changes bring new credentials anyway."""
+    if camera.secret is None:
+        return {}
+    try:
+        return _open(camera, box)
+    except VonggacError:
+        given = changes.credentials or (changes.address and changes.address.credentials)
+        if given or changes.forget_credentials:
+            return None
+        raise
+
+
+def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) -> dict[str, StreamAddress]:
+    streams = {}
+    for column, new in (("url", changes.address), ("sub_url", changes.sub_address)):
+        old = _stream(before, column, getattr(camera, column))
+        if changes.forget_credentials:
+            old = replace(old, credentials=None)
+        stream = old if new is None else replace(new, credentials=new.credentials or old.credentials)
+        if column == "url" and changes.credentials is not None:
+            stream = replace(stream, credentials=changes.credentials)
+        streams[column] = stream if stream.url else StreamAddress("")
+    return streams
+
+
+def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], changed: list[str]) -> None:
+    others = sa.select(Camera.number, Camera.name).where(Camera.removed_at.is_(None), Camera.id != camera.id)
+    if "url" in changed and (found := session.execute(others.where(Camera.url == wanted["url"])).first()):
+        raise Invalid(f"The address {wanted['url']} is already that of camera {found.number} ({found.name}).")
+    if not {"name", "unit_id"} & set(changed):
+        return
+    name = wanted.get("name", camera.name)
+    same = others.where(
+        Camera.unit_id == wanted.get("unit_id", camera.unit_id), Camera.name_folded == text.fold(name)[:200]
+    )
+    for number, other in session.execute(same):
+        if other.casefold() == name.casefold():
+            raise Invalid(f"The name “{name}” is taken in this unit by camera {number} ({other}).")
+
+
+def _ambiguous(named: str, cameras: Sequence[Camera]) -> str:
+    shown = ", ".join(f"{camera.number} {camera.name}" for camera in cameras[:_CANDIDATES])
+    more = " and more" if len(cameras) > _CANDIDATES else ""
+    return f"{named!r} fits several cameras: {shown}{more}. Use the number, or more of the name."
