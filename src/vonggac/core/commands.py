@@ -124,3 +124,14 @@ class LateGroup(PlainErrors):
             return self.late[name].summary
         command = super().get_command(ctx, name)
         return command.get_short_help_str(limit=100) if command else ""
+
+
+@click.command()
+def settings() -> None:
+    """Print every setting with its meaning, as Markdown (docs/settings.md).
+
+    Settings stand in the file vonggac.toml of the data folder; an environment variable wins over the file.
+    """
+    from vonggac.core.settings import markdown
+
+    click.echo(markdown(), nl=False)

@@ -63,14 +63,6 @@ class MetricsSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         int,
         Meta(ge=-1, le=65535, description="Port of the keeper's metrics; 0 takes a free one, -1 serves none."),
     ] = 8082
-    supervisor_port: Annotated[
-        int,
-        Meta(
-            ge=-1,
-            le=65535,
-            description="Port of the supervisor's metrics; 0 takes a free one, -1 serves none.",
-        ),
-    ] = 8083
 
 
 class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -151,6 +143,7 @@ class Option:
     kind: str
     default: Any
     meaning: str
+    bounds: str = ""
 
     @property
     def variable(self) -> str:
@@ -168,7 +161,35 @@ def options() -> Iterator[Option]:
             kind = getattr(plain, "__name__", str(plain)).replace("typing.", "")
             if typing.get_origin(plain) is Literal:
                 kind = " or ".join(f'"{choice}"' for choice in typing.get_args(plain))
-            yield Option(section.name, field.name, kind, field.default, meta.description or "")
+            bounds = [f"from {meta.ge}"] if meta.ge is not None else []
+            bounds += [f"to {meta.le}"] if meta.le is not None else []
+            yield Option(section.name, field.name, kind, field.default, meta.description or "", " ".join(bounds))
+
+
+def markdown() -> str:
+    """Return every option with its meaning, default and variable: docs/settings.md."""
+    words = {"str": "text", "int": "whole number", "float": "number", "tuple": "list of texts"}
+    lines = [
+        "# Settings",
+        "",
+        f"Settings stand in the file `{FILE_NAME}` of the data folder. Each has a default and may be left out. An",
+        "environment variable wins over the file; in it a list is written with commas. A role reads its settings when it",
+        "starts. An unknown name or a value of the wrong kind stops it with a message that names the option.",
+        "",
+        "This page is what `vonggac settings` prints.",
+    ]
+    section = ""
+    for option in options():
+        if option.section != section:
+            section = option.section
+            about = next(field.type.__doc__ for field in msgspec.structs.fields(Settings) if field.name == section)
+            lines += ["", f"## `[{section}]`", "", str(about), ""]
+            lines += ["| option | variable | value | default | meaning |", "|---|---|---|---|---|"]
+        value = ", ".join(filter(None, (words.get(option.kind, option.kind), option.bounds)))
+        default = list(option.default) if isinstance(option.default, tuple) else option.default
+        shown = msgspec.json.encode(default).decode()
+        lines.append(f"| `{option.key}` | `{option.variable}` | {value} | `{shown}` | {option.meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 def parse(text: str, environment: Mapping[str, str], source: str = FILE_NAME) -> Settings:
