@@ -13,6 +13,8 @@ ROOT_CODE = "root"
 """Code of the unit that `init` makes: everything of this centre hangs below it."""
 
 NAME_LENGTH = 200
+DEEPEST = 32
+"""Levels below the root: an administration has five or six; a limit keeps every walk through the tree short."""
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CODE_LENGTH = 64
 _KIND_LENGTH = 32

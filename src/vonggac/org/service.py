@@ -18,7 +18,7 @@ from vonggac.core.eventlog import announce
 from vonggac.core.ids import new_id
 from vonggac.org import events
 from vonggac.org.models import Unit
-from vonggac.org.schemas import ROOT_CODE, UnitFields
+from vonggac.org.schemas import DEEPEST, ROOT_CODE, UnitFields
 
 _SUGGESTIONS = 5
 
@@ -51,6 +51,8 @@ def add_unit(session: Session, fields: UnitFields, parent: Unit) -> Unit:
     """Add a unit below another; Invalid when its code is taken."""
     if session.scalar(sa.select(Unit.id).where(Unit.code == fields.code)) is not None:
         raise Invalid(f"The code {fields.code} is taken by another unit. Choose another, or see `vonggac unit list`.")
+    if len(path_codes(session, parent)) > DEEPEST:
+        raise Invalid(f"{fields.code} would stand more than {DEEPEST} levels below the root.")
     return _insert(session, fields, parent)
 
 
