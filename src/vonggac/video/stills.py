@@ -33,7 +33,7 @@ WANTED_FOR_US = 25 * MICROSECONDS
 FRESH_FOR_US = 30 * MICROSECONDS
 """An older still is shown with its age, and never as the present."""
 WIDTH = 320
-QUALITY = 6
+QUALITY = 4
 """Of FFmpeg's JPEG encoder (2 best, 31 worst): about 10 kB at 320 × 180."""
 
 _START_CODE = b"\x00\x00\x00\x01"
@@ -106,11 +106,11 @@ def still(session: Session, camera_id: uuid.UUID) -> Still | None:
 def taken(session: Session, camera_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
     """Return when each camera's still was taken (cameras without one are left out)."""
     query = sa.select(Still.camera_id, Still.taken_us).where(Still.camera_id.in_(list(camera_ids)), Still.taken_us > 0)
-    return {camera_id: taken_us for camera_id, taken_us in session.execute(query)}
+    return {row.camera_id: row.taken_us for row in session.execute(query)}
 
 
 def byte_stream(parameters: VideoParameters, data: bytes) -> bytes:
-    """Return a picture whose units have lengths of 4 bytes as a byte stream with start codes (ISO/IEC 14496-10 Annex B).
+    """Return a picture (lengths of 4 bytes before its units) as a byte stream (ISO/IEC 14496-10 Annex B).
 
     StillError when a length points outside.
     """
