@@ -74,10 +74,11 @@ class DataFolder:
         return folder / f"{name}.sock"
 
     @contextmanager
-    def lock(self, role: str) -> Iterator[None]:
+    def lock(self, role: str) -> Iterator[int]:
         """Hold the lock of a role while the block runs; AlreadyRunning when another process has it.
 
-        The kernel lets go of it when the process ends, however it ends.
+        The kernel lets go of it when the process ends, however it ends; but a forked child holds it too, until it
+        closes the descriptor that the block gets.
         """
         folder = self.path / "run"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -93,4 +94,4 @@ class DataFolder:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
-            yield
+            yield file.fileno()

@@ -13,7 +13,8 @@ import structlog
 
 from vonggac.core.settings import LogSettings
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+# Up to the last @ of the word: people put @ and / into passwords. Rather too much is cut than too little.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s\"'<>]*@")
 
 
 def redact(text: str) -> str:
@@ -23,22 +24,21 @@ def redact(text: str) -> str:
 
 def configure(settings: LogSettings, role: str = "") -> None:
     """Set the log up for this process; `role` is on every line."""
-    json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
-    shared: list[Any] = [
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _redact_values,
     ]
-    if json:
-        shared += [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+    if as_json:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
-        shared += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        processors += [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    processors[-1] = _redacted(processors[-1])
     structlog.configure(
-        processors=shared,
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -46,7 +46,8 @@ def configure(settings: LogSettings, role: str = "") -> None:
     structlog.contextvars.clear_contextvars()
     if role:
         structlog.contextvars.bind_contextvars(role=role)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Foreign()], force=True)
+    logging.captureWarnings(True)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -76,8 +77,18 @@ class RateLimit:
         return 0 if last is None else last[1]
 
 
-def _redact_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str) and "@" in value:
-            event[key] = redact(value)
-    return event
+class _Foreign(logging.Handler):
+    """Brings the lines of libraries, which log by the standard library, into the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_logger().log(
+            record.levelno, "A library says", library=record.name, what=record.getMessage(), exc_info=record.exc_info
+        )
+
+
+def _redacted(render: Any) -> Any:
+    # The finished line, since addresses hide in tracebacks and nested values too.
+    def render_redacted(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return redact(render(logger, method, event))
+
+    return render_redacted

@@ -57,8 +57,15 @@ def renew(session: Session, name: str) -> None:
 
 def disappear(session: Session, name: str) -> None:
     """Note that the role ended by itself."""
-    session.execute(sa.delete(RoleRow).where(RoleRow.name == name, RoleRow.pid == os.getpid()))
+    forget(session, name, os.getpid())
     announce(session, "role.stopped", name=name)
+
+
+def forget(session: Session, name: str, pid: int) -> None:
+    """Delete the row of a role that ended on this host, unless another process is that role by now."""
+    session.execute(
+        sa.delete(RoleRow).where(RoleRow.name == name, RoleRow.pid == pid, RoleRow.host == socket.gethostname())
+    )
 
 
 def alive(session: Session, prefix: str = "") -> list[RoleRow]:

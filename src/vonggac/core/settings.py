@@ -173,7 +173,7 @@ def markdown() -> str:
         "# Settings",
         "",
         f"Settings stand in the file `{FILE_NAME}` of the data folder. Each has a default and may be left out. An",
-        "environment variable wins over the file; in it a list is written with commas. A role reads its settings when it",
+        "environment variable wins over the file; in it a list is written with commas. A role reads them when it",
         "starts. An unknown name or a value of the wrong kind stops it with a message that names the option.",
         "",
         "This page is what `vonggac settings` prints.",

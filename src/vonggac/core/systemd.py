@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+from pathlib import Path
 
 _ADDRESS = "NOTIFY_SOCKET"
 _PERIOD = "WATCHDOG_USEC"
 _FOR = "WATCHDOG_PID"
+_CREDENTIALS = struct.Struct("3i")
+"""struct ucred of unix(7): process, user, group."""
+_MESSAGES_AT_ONCE = 1000
 
 
 def notify(*words: str) -> None:
@@ -42,3 +47,43 @@ def listen_at(address: str, period_s: float) -> None:
     os.environ[_ADDRESS] = address
     os.environ[_PERIOD] = str(int(period_s * 1e6))
     os.environ.pop(_FOR, None)
+
+
+class Listener:
+    """The other end: hears which processes gave a sign of life.
+
+    The kernel says who sent a message (SO_PASSCRED of unix(7)), so that no process can speak for another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        path.unlink(missing_ok=True)
+        self._socket.bind(str(path))
+        path.chmod(0o600)
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def heard(self) -> dict[int, set[str]]:
+        """Return which processes said what since the last call."""
+        said: dict[int, set[str]] = {}
+        for _ in range(_MESSAGES_AT_ONCE):
+            try:
+                message, ancillary, _flags, _address = self._socket.recvmsg(256, socket.CMSG_SPACE(_CREDENTIALS.size))
+            except BlockingIOError:
+                break
+            for level, kind, data in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(data) == _CREDENTIALS.size:
+                    process, _user, _group = _CREDENTIALS.unpack(data)
+                    said.setdefault(process, set()).update(message.decode("ascii", "replace").splitlines())
+        return said
