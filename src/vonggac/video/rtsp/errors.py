@@ -1,0 +1,35 @@
+"""What can go wrong with a camera: one typed error with a code for the gap and plain words for a person."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vonggac.core.errors import VonggacError
+
+Reason = Literal[
+    "refused",  # no TCP connection: refused, no route, unknown name; or the camera says it is full
+    "unauthorised",
+    "not_found",  # the camera answers, but has no such stream
+    "timed_out",  # no answer within the time allowed
+    "stalled",  # connected and playing, but no pictures come
+    "closed",  # the camera ended the connection
+    "protocol",  # what it sends is not RTSP, or not in step
+    "unsupported",  # there is no video in it that can be recorded
+]
+
+
+class RtspError(VonggacError):
+    """A connection to a camera that failed or ended. The message never holds credentials."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+    def __reduce__(self) -> tuple[type[RtspError], tuple[Reason, str]]:
+        return type(self), (self.reason, str(self))
+
+
+def quoted(text: str, limit: int = 80) -> str:
+    """Return what a camera sent as one short printable line, fit for a message or a log."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in text[: limit + 1]).strip()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

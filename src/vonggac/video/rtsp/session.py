@@ -1,0 +1,441 @@
+"""One RTSP session (RFC 2326) over a TCP connection, without I/O: bytes in, bytes out, pictures to a callback.
+
+OPTIONS, DESCRIBE, SETUP of the video track, PLAY; then RTP and RTCP interleaved with replies and the camera's own
+requests (§10.12). The connection that carries it is `client.RtspConnection`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vonggac.video.rtsp import rtcp, sdp
+from vonggac.video.rtsp.address import CameraAddress, hide_secrets
+from vonggac.video.rtsp.auth import Authenticator, parse_challenges
+from vonggac.video.rtsp.depacketiser import Depacketiser
+from vonggac.video.rtsp.errors import RtspError, quoted
+from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
+from vonggac.video.stream import AccessUnit, VideoParameters
+
+State = Literal["new", "connecting", "playing", "closing", "closed"]
+
+DEFAULT_SESSION_TIMEOUT_S = 60
+"""RFC 2326 §12.37."""
+SHORTEST_SESSION_TIMEOUT_S, LONGEST_SESSION_TIMEOUT_S = 4, 3600
+USER_AGENT = "VongGac"
+MAX_URL = 4096
+MAX_OUTPUT = 65_536
+"""Bytes that wait to be sent: a camera that asks without reading our answers gets no further."""
+
+_MAX_ATTEMPTS = 3  # of one request, each for another nonce
+_DOLLAR = 0x24
+_CODECS_WITHOUT_RECORDING = {"H265": "H.265", "MP4V-ES": "MPEG-4", "JPEG": "Motion JPEG", "MPV": "MPEG-2", "AV1": "AV1"}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedReport:
+    """A sender report and when it came."""
+
+    report: rtcp.SenderReport
+    arrived_ns: int
+    """Monotonic clock."""
+    pts: int | None
+    """Where its RTP time stamp lies on the pictures' unwrapped time; None before the first picture."""
+
+
+@dataclass(slots=True)
+class StreamDescription:
+    """What the camera says of itself and of the stream that we take."""
+
+    codec: str = "h264"
+    declared_fps: float | None = None
+    """As in the SDP; what the parameter sets declare stands in `VideoParameters`."""
+    server: str = ""
+    authentication: str = "none"
+    """"none", "Basic", "Digest MD5" or "Digest SHA-256"."""
+    session_timeout_s: int = DEFAULT_SESSION_TIMEOUT_S
+    left_out: tuple[str, ...] = ()
+    """Tracks that are not recorded: "audio PCMA"."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    method: str
+    url: str
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    sequence: int = 0
+    attempts: int = 0
+
+
+class RtspSession:
+    """The client's side of one session with one camera."""
+
+    def __init__(
+        self,
+        address: CameraAddress,
+        *,
+        on_access_unit: Callable[[AccessUnit], None],
+        user_agent: str = USER_AGENT,
+        cnonce: Callable[[], str] | None = None,
+    ) -> None:
+        self.address = address
+        self.state: State = "new"
+        self.description = StreamDescription()
+        self.oddities: set[str] = set()
+        self.bytes_received = 0
+        self.last_sender_report: ArrivedReport | None = None
+        self._on_access_unit = on_access_unit
+        self._user_agent = user_agent
+        self._auth: Authenticator | None = None
+        if address.username is not None:
+            options = {"cnonce": cnonce} if cnonce else {}
+            self._auth = Authenticator(address.username, address.password or "", **options)
+        self._authenticated = False
+        self._output = bytearray()
+        self._sequence = 0
+        self._pending: _Pending | None = None
+        self._methods: set[str] = set()
+        self._session: str | None = None
+        self._base = address.url
+        self._track = address.url
+        self._video: sdp.Media | None = None
+        self._depacketiser: Depacketiser | None = None
+        self._media_channel, self._rtcp_channel = 0, 1
+        self.next_keepalive_ns = 0
+        """Monotonic clock at which the next sign of life is due, while playing."""
+        self._keepalive_every_ns = DEFAULT_SESSION_TIMEOUT_S * 500_000_000
+
+    # Counters: what the recorder's metrics are made of.
+
+    @property
+    def packets(self) -> int:
+        """RTP packets taken."""
+        return self._depacketiser.packets if self._depacketiser else 0
+
+    @property
+    def lost(self) -> int:
+        """RTP packets missing by their sequence numbers."""
+        return self._depacketiser.lost if self._depacketiser else 0
+
+    @property
+    def access_units(self) -> int:
+        """Pictures handed over."""
+        return self._depacketiser.access_units if self._depacketiser else 0
+
+    @property
+    def key_frames(self) -> int:
+        """Key pictures handed over."""
+        return self._depacketiser.key_frames if self._depacketiser else 0
+
+    @property
+    def last_access_unit_ns(self) -> int:
+        """Monotonic clock of the last picture; 0 before the first."""
+        return self._depacketiser.last_access_unit_ns if self._depacketiser else 0
+
+    @property
+    def parameters(self) -> VideoParameters | None:
+        """What a decoder needs, as far as it is known now."""
+        return self._depacketiser.parameters if self._depacketiser else None
+
+    # What the connection calls.
+
+    def start(self) -> None:
+        """Begin: the first request is in the output."""
+        self.state = "connecting"
+        self._request("OPTIONS", self.address.url)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something is to be sent."""
+        return bool(self._output)
+
+    def take_output(self) -> bytes:
+        """Return what is to be sent, and forget it."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    def receive(self, view: memoryview, end: int, now_ns: int) -> int:
+        """Take view[:end]; return how many bytes were used. The rest, at most 64 KiB, stands before the next bytes.
+
+        RtspError for whatever ends the session. Pictures go to the callback before this returns.
+        """
+        pos = 0
+        while pos < end:
+            if self.state == "playing" and self._depacketiser is not None:
+                pos = self._depacketiser.interleaved(view, pos, end, now_ns)
+                if pos == end:
+                    break
+            if view[pos] == _DOLLAR:
+                after = pos + 4 + (view[pos + 2] << 8 | view[pos + 3]) if pos + 4 <= end else end + 1
+                if after > end:
+                    break
+                self._interleaved(view, pos + 4, after, view[pos + 1], now_ns)
+                pos = after
+                continue
+            message, pos = parse(view, pos, end)
+            if message is None:
+                break
+            if isinstance(message, Request):
+                self._on_request(message)
+            else:
+                self._on_response(message, now_ns)
+        return pos
+
+    def keepalive_due(self, now_ns: int) -> bool:
+        """Return whether the session would soon end without a sign of life from us."""
+        return self.state == "playing" and now_ns >= self.next_keepalive_ns
+
+    def send_keepalive(self, now_ns: int) -> None:
+        """Put a sign of life in the output: GET_PARAMETER where the camera has it (RFC 2326 §10.8), else OPTIONS."""
+        self.next_keepalive_ns = now_ns + self._keepalive_every_ns
+        method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
+        self._request(method, self._base)
+
+    def teardown(self) -> None:
+        """Ask the camera to end the session; its answer sets the state to "closed". Pictures are no longer taken."""
+        if self._session is None and self.state != "playing":
+            self.state = "closed"
+            return
+        if self.state not in ("closing", "closed"):
+            self.state = "closing"
+            self._request("TEARDOWN", self._base)
+
+    def end_of_stream(self) -> None:
+        """Hand over the last picture, if it is whole: nothing more will come."""
+        if self.state == "playing" and self._depacketiser is not None:
+            self._depacketiser.finish()
+
+    # Requests and replies.
+
+    def _request(self, method: str, url: str, *headers: tuple[str, str]) -> None:
+        self._pending = _Pending(method, url, list(headers))
+        self._send(self._pending)
+
+    def _send(self, request: _Pending) -> None:
+        self._sequence += 1
+        request.sequence = self._sequence
+        request.attempts += 1
+        headers = [("CSeq", str(self._sequence)), ("User-Agent", self._user_agent), *request.headers]
+        if self._session is not None:
+            headers.append(("Session", self._session))
+        if self._auth and (value := self._auth.authorization(request.method, request.url)):
+            headers.append(("Authorization", value))
+        self._put(build_request(request.method, request.url, headers))
+
+    def _put(self, data: bytes) -> None:
+        if len(self._output) + len(data) > MAX_OUTPUT:
+            raise RtspError("protocol", "The camera asks more than it reads of our answers.")
+        self._output += data
+
+    def _on_request(self, request: Request) -> None:
+        """Answer the camera: it may ask whether we live, and tell what we need not know."""
+        headers = [("CSeq", quoted(request.headers.get("CSeq") or "0", 20))]
+        if self._session is not None:
+            headers.append(("Session", self._session))
+        if request.method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER"):
+            self._put(build_response(200, "OK", [*headers, ("Public", "OPTIONS, GET_PARAMETER, SET_PARAMETER")]))
+        else:
+            self._put(build_response(501, "Not Implemented", headers))
+        if request.method == "TEARDOWN":
+            raise RtspError("closed", "The camera has ended the session.")
+
+    def _on_response(self, response: Response, now_ns: int) -> None:
+        pending = self._pending
+        if pending is None:
+            self._note("replies that nobody asked for")
+            return
+        number = re.match(r"\s*(\d{1,9})", response.headers.get("CSeq") or "")
+        if number and int(number[1]) != pending.sequence:
+            self._note("replies to other requests than ours")
+            return
+        if 100 <= response.status < 200:
+            return
+        self._pending = None
+        if server := response.headers.get("Server"):
+            self.description.server = quoted(server)
+        if response.status == 401:
+            self._on_unauthorised(response, pending)
+            return
+        if self._auth and self._auth.kind:
+            self._authenticated = True
+        if self.state == "playing":
+            self._on_keepalive_reply(response, pending)
+        elif self.state == "closing":
+            self.state = "closed"
+        elif self.state == "connecting":
+            self._on_handshake_reply(response, pending, now_ns)
+
+    def _on_unauthorised(self, response: Response, pending: _Pending) -> None:
+        if self.state == "closing":
+            self.state = "closed"
+            return
+        challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"))
+        if self._auth is None:
+            raise RtspError(
+                "unauthorised",
+                "The camera asks for a user name and password. Give them in its address: rtsp://NAME:PASSWORD@…",
+            )
+        answered = self._auth.kind is not None
+        accepted = self._auth.accept(challenges)
+        if accepted is None:
+            schemes = ", ".join(sorted({quoted(one.scheme, 20) for one in challenges})) or "none"
+            raise RtspError(
+                "unauthorised",
+                f"The camera offers no way to log in that we know (Digest, Basic); it offers: {schemes}.",
+            )
+        # A second try with a wrong password brings a camera nearer to locking us out: only where it says that the
+        # nonce was old (RFC 7616 §3.3), or where the same password has been good before.
+        stale = accepted.parameters.get("stale", "").lower() == "true"
+        if (answered and not stale and not self._authenticated) or pending.attempts >= _MAX_ATTEMPTS:
+            raise RtspError("unauthorised", "The camera refuses this user name or password.")
+        self.description.authentication = self._auth.kind or "none"
+        self._pending = pending
+        self._send(pending)
+
+    def _on_keepalive_reply(self, response: Response, pending: _Pending) -> None:
+        if pending.method == "GET_PARAMETER" and response.status >= 400:
+            # Announced, and not understood: from now on OPTIONS.
+            self._note(f"GET_PARAMETER answered with {response.status}")
+            self._methods.discard("GET_PARAMETER")
+        elif response.status == 454:
+            raise RtspError("closed", "The camera has forgotten the session (454).")
+
+    def _on_handshake_reply(self, response: Response, pending: _Pending, now_ns: int) -> None:
+        if pending.method == "OPTIONS":
+            if response.status >= 300:
+                self._note(f"OPTIONS answered with {response.status}")
+            public = ",".join(response.headers.get_all("Public"))
+            self._methods = {word.strip().upper() for word in public.split(",")}
+            self._request("DESCRIBE", self.address.url, ("Accept", "application/sdp"))
+            return
+        if response.status >= 300:
+            if pending.method == "PLAY" and response.status in (459, 460) and pending.url != self._track:
+                self._request("PLAY", self._track, ("Range", "npt=0.000-"))
+                return
+            raise _failure(response, pending.method)
+        if pending.method == "DESCRIBE":
+            self._on_description(response)
+        elif pending.method == "SETUP":
+            self._on_setup(response)
+        elif pending.method == "PLAY":
+            self._read_session(response.headers)
+            self.next_keepalive_ns = now_ns + self._keepalive_every_ns
+            self.state = "playing"
+
+    def _on_description(self, response: Response) -> None:
+        description = sdp.parse(response.body)
+        base = sdp.base_url(self.address.url, response.headers)
+        video = next((one for one in description.media if _recordable(one)), None)
+        self.description.left_out = tuple(one.name for one in description.media if one is not video)
+        if video is None:
+            raise _nothing_to_record(description)
+        for name in self.description.left_out:
+            self._note(f"{name} left out")
+        self._base = sdp.control_url(base, description.control)
+        # A track without an address of its own goes by that of the whole (RFC 2326 §C.3).
+        self._track = sdp.control_url(base, video.control) if video.control else self._base
+        if max(len(self._base), len(self._track)) > MAX_URL:
+            raise RtspError("protocol", f"The camera gives a control address of over {MAX_URL} characters.")
+        self.description.declared_fps = video.framerate
+        if video.clock_rate not in (0, 90_000):
+            self._note(f"a clock rate of {video.clock_rate} announced, taken for 90000")
+        if not video.parameter_sets:
+            self._note("no parameter sets in the description")
+        self._video = video
+        self._request("SETUP", self._track, ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"))
+
+    def _on_setup(self, response: Response) -> None:
+        self._read_session(response.headers)
+        transport = response.headers.get("Transport") or ""
+        channels = re.search(r"interleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", transport, re.IGNORECASE)
+        if channels is None and re.search(r"server_port|multicast|/UDP", transport, re.IGNORECASE):
+            raise RtspError("unsupported", "The camera sends its pictures over UDP only, which cannot be recorded yet.")
+        if channels is None:
+            self._note("no channels in the reply to SETUP, taken for 0 and 1")
+        else:
+            self._media_channel = min(int(channels[1]), 255)
+            self._rtcp_channel = int(channels[2]) if channels[2] else self._media_channel + 1
+        assert self._video is not None  # SETUP follows its description
+        self._depacketiser = H264Depacketiser(
+            self._on_access_unit,
+            channel=self._media_channel,
+            payload_type=self._video.payload_type,
+            parameter_sets=self._video.parameter_sets,
+            declared_fps=self._video.framerate,
+            oddities=self.oddities,
+        )
+        self._request("PLAY", self._base, ("Range", "npt=0.000-"))
+
+    def _read_session(self, headers: Headers) -> None:
+        """Read the Session header (RFC 2326 §12.37); cameras put spaces and quotes where none belong."""
+        value = headers.get("Session")
+        if not value:
+            return
+        name, _, rest = value.partition(";")
+        self._session = name.strip()[:256] or None
+        match = re.search(r"timeout\s*=\s*\"?\s*(\d{1,9})", rest, re.IGNORECASE)
+        timeout = int(match[1]) if match else DEFAULT_SESSION_TIMEOUT_S
+        if not SHORTEST_SESSION_TIMEOUT_S <= timeout <= LONGEST_SESSION_TIMEOUT_S:
+            self._note("a session time-out out of range")
+            timeout = min(max(timeout, SHORTEST_SESSION_TIMEOUT_S), DEFAULT_SESSION_TIMEOUT_S)
+        self.description.session_timeout_s = timeout
+        self._keepalive_every_ns = timeout * 500_000_000
+
+    # Media.
+
+    def _interleaved(self, view: memoryview, start: int, stop: int, channel: int, now_ns: int) -> None:
+        """Take an interleaved packet that the depacketiser's fast loop has left."""
+        depacketiser = self._depacketiser
+        if depacketiser is None or self.state == "closing":
+            return
+        if channel == self._media_channel:
+            depacketiser.packet(view, start, stop, now_ns)
+        elif channel == self._rtcp_channel:
+            compound = rtcp.parse(view[start:stop])
+            if report := compound.report:
+                pts = depacketiser.presentation_time(report.rtp_timestamp)
+                self.last_sender_report = ArrivedReport(report, now_ns, pts)
+            if compound.bye:
+                raise RtspError("closed", "The camera has ended the stream.")
+        else:
+            self._note("packets on channels that were not set up")
+
+    def _note(self, oddity: str) -> None:
+        if len(self.oddities) < 32:
+            self.oddities.add(oddity)
+
+
+def _recordable(media: sdp.Media) -> bool:
+    secured = media.protocol.startswith("RTP/SAVP")
+    return media.kind == "video" and media.encoding == "H264" and media.payload_type >= 0 and not secured
+
+
+def _nothing_to_record(description: sdp.SessionDescription) -> RtspError:
+    videos = [media for media in description.media if media.kind == "video"]
+    if not videos:
+        found = ", ".join(media.name for media in description.media) or "nothing"
+        return RtspError("unsupported", f"There is no video at this address, only: {found}. Check the path.")
+    codec = _CODECS_WITHOUT_RECORDING.get(videos[0].encoding, quoted(videos[0].encoding, 24) or "an unnamed codec")
+    if videos[0].protocol.startswith("RTP/SAVP"):
+        return RtspError("unsupported", "The camera encrypts its pictures (SRTP). Switch that off in the camera.")
+    return RtspError("unsupported", f"The camera sends {codec}, which cannot be recorded yet. Set it to H.264.")
+
+
+def _failure(response: Response, method: str) -> RtspError:
+    said = f"{response.status} {response.phrase}".strip()
+    if response.status in (301, 302, 303, 305, 307):
+        target = quoted(hide_secrets(response.headers.get("Location") or "nowhere"), 120)
+        return RtspError("not_found", f"The camera sends us on to {target}. Use that address.")
+    if response.status in (404, 410, 454):
+        return RtspError("not_found", f"The camera has no such stream (it says {said}). Check the path of its address.")
+    if response.status == 403:
+        return RtspError("unauthorised", f"The camera does not let this user see the stream (it says {said}).")
+    if response.status in (453, 503):
+        return RtspError("refused", f"The camera has no room for another viewer (it says {said}). End others first.")
+    if response.status == 461:
+        return RtspError("unsupported", f"The camera does not send over TCP (it says {said}).")
+    return RtspError("protocol", f"The camera answers {method} with {said}.")
