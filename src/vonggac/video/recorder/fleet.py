@@ -1,0 +1,302 @@
+"""All cameras of one recorder: started, changed, stopped; ticked once a second, their status told every few."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from vonggac.cameras.service import CameraSource
+from vonggac.core.clock import Clock, SystemClock
+from vonggac.core.database import Database
+from vonggac.core.log import RateLimit, get_logger
+from vonggac.core.settings import Settings
+from vonggac.video import index
+from vonggac.video.index import HourSums
+from vonggac.video.models import GapReason
+from vonggac.video.mp4 import codec_string
+from vonggac.video.recorder.account import CameraAccount
+from vonggac.video.recorder.anchor import Timebase
+from vonggac.video.recorder.camera import TrackRecorder
+from vonggac.video.recorder.connection import CameraConnection, State
+from vonggac.video.recorder.live import LiveFeed
+from vonggac.video.recorder.pipeline import RecordingPipeline
+from vonggac.video.recorder.reading import ReadingRound
+from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
+from vonggac.video.recorder.start import CameraPast
+from vonggac.video.volumes import MountedVolume, VolumeLost
+
+TICK_S = 1.0
+STATUS_S = 5.0
+VOLUMES_S = 10.0
+
+
+@dataclass(slots=True)
+class RecordedCamera:
+    """One camera and everything that works for it."""
+
+    source: CameraSource
+    track: TrackRecorder
+    connection: CameraConnection
+    live: LiveFeed
+    task: asyncio.Task[None]
+    since: float
+    told_frames: int = 0
+    told_bytes: int = 0
+
+
+class Fleet:
+    """Records cameras. `start`, then `set_cameras` whenever they change, then `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        settings: Settings,
+        volumes: list[MountedVolume],
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._rng = rng or random.Random()  # noqa: S311
+        self._timebase = Timebase(self._clock.now_us(), self._clock.monotonic_ns())
+        self._loop = asyncio.get_running_loop()
+        self._log = get_logger()
+        self._limit = RateLimit()
+        self._gate = asyncio.Semaphore(settings.recorder.connects_at_once)
+        self._volumes = volumes
+        self._usable: list[tuple[int, MountedVolume]] = []
+        self._reserve_bytes = settings.storage.reserve_mb * 1_000_000
+        self._cameras: dict[uuid.UUID, RecordedCamera] = {}
+        # An account outlives its connection: what it has decided may still be on its way to the index.
+        self._accounts: dict[uuid.UUID, CameraAccount] = {}
+        self._chores: list[asyncio.Task[None]] = []
+        self._told_at = time.monotonic()
+        self.reading = ReadingRound(self._rng)
+        self.pipeline = RecordingPipeline(
+            database,
+            queue_bytes=settings.recorder.write_queue_mb * 1_000_000,
+            sync_s=settings.recorder.sync_seconds,
+            reserve_bytes=self._reserve_bytes,
+            on_failure=self._write_failed_on_thread,
+        )
+
+    async def start(self) -> None:
+        """Start the threads and the clockwork."""
+        self.pipeline.start()
+        await asyncio.to_thread(self._look_at_volumes)
+        self._chores = [asyncio.create_task(self._tick()), asyncio.create_task(self._refresh_volumes())]
+
+    async def stop(self) -> None:
+        """Stop every camera, write what is left, and end the threads."""
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await asyncio.gather(*(self._stop_camera(one, GapReason.STOPPED) for one in list(self._cameras)))
+        self._tell_status(list(self._cameras.values()))
+        self._cameras.clear()
+        self.reading.close()
+        await asyncio.to_thread(self.pipeline.stop)
+
+    def cameras(self) -> Iterator[RecordedCamera]:
+        """Yield what is recorded, by number. Safe to call from another thread."""
+        yield from sorted(self._cameras.values(), key=lambda camera: camera.source.number)
+
+    def feed(self, camera_id: uuid.UUID) -> LiveFeed | None:
+        """Return a camera's live pictures; None for one that is not recorded here."""
+        camera = self._cameras.get(camera_id)
+        return None if camera is None else camera.live
+
+    def wall_us(self, monotonic_ns: int) -> int:
+        """Return the wall clock at a moment of the monotonic one."""
+        return self._timebase.wall_us(monotonic_ns)
+
+    def passed_s(self, camera: RecordedCamera) -> float:
+        """Return for how long a camera has been this recorder's, in seconds."""
+        return time.monotonic() - camera.since
+
+    async def set_cameras(self, sources: list[CameraSource], pasts: dict[uuid.UUID, CameraPast]) -> None:
+        """Record exactly these cameras: start new ones, stop others, restart those whose address changed."""
+        wanted = {source.id: source for source in sources if source.enabled}
+        for camera_id, camera in list(self._cameras.items()):
+            source = wanted.get(camera_id)
+            if source is not None and _same_stream(source, camera.source):
+                camera.source = camera.connection.source = source
+                continue
+            await self._stop_camera(camera_id, GapReason.DISABLED if source is None else GapReason.STOPPED)
+            del self._cameras[camera_id]
+        for camera_id, source in wanted.items():
+            if camera_id not in self._cameras:
+                self._cameras[camera_id] = self._start_camera(source, pasts.get(camera_id) or CameraPast())
+
+    def _start_camera(self, source: CameraSource, past: CameraPast) -> RecordedCamera:
+        account = self._accounts.get(source.id)
+        if account is None:
+            account = self._accounts[source.id] = self._open_account(source, past)
+        connection: CameraConnection | None = None
+
+        def watched(by_somebody: bool) -> None:
+            if connection is not None:
+                connection.watched(by_somebody)
+
+        live = LiveFeed(watched)
+        track = TrackRecorder(
+            camera_id=source.id,
+            camera_folder=source.folder,
+            number=source.number,
+            account=account,
+            pipeline=self.pipeline,
+            live=live,
+            choose_volume=self._choose_volume,
+            wall_us=self.wall_us,
+            recording_s=self._settings.recorder.recording_seconds,
+        )
+        connection = CameraConnection(
+            source,
+            track,
+            settings=self._settings.recorder,
+            reading=self.reading,
+            gate=self._gate,
+            now_us=self._clock.now_us,
+            limit=self._limit,
+            rng=self._rng,
+        )
+        task = asyncio.create_task(connection.run(), name=f"camera {source.number}")
+        task.add_done_callback(self._ended_by_itself)
+        return RecordedCamera(source, track, connection, live, task, time.monotonic())
+
+    def _open_account(self, source: CameraSource, past: CameraPast) -> CameraAccount:
+        now_us = self._clock.now_us()
+        account = CameraAccount(
+            source.id,
+            source.unit_id,
+            self.pipeline.change,
+            due_from_us=past.due_from_us or now_us,
+            covered_until_us=past.recorded_until_us or past.due_from_us or now_us,
+            hours=past.hours or HourSums(),
+            gap=past.gap,
+        )
+        if past.gap is None:
+            # Whoever stops in order opens a gap; without one the last recorder did not end in order.
+            words = "the recorder was killed" if past.recorded_until_us else "recording had not begun"
+            account.away(GapReason.CRASHED if past.recorded_until_us else GapReason.STOPPED, words, now_us)
+        return account
+
+    async def _stop_camera(self, camera_id: uuid.UUID, reason: GapReason) -> None:
+        camera = self._cameras[camera_id]
+        camera.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await camera.task
+        camera.live.close()
+        camera.track.end_run(
+            reason, "the recorder was stopped" if reason is GapReason.STOPPED else "", self._clock.now_us()
+        )
+
+    def _ended_by_itself(self, task: asyncio.Task[None]) -> None:
+        # A connection runs for ever: one that ends with an error is a fault of ours, and a silent one would be the
+        # camera that nobody misses. The role ends, and its supervisor starts it anew.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("recording of a camera failed", camera=task.get_name(), exc_info=error)
+            for chore in self._chores:
+                chore.cancel()
+
+    async def failed(self) -> None:
+        """Return when the recorder cannot go on."""
+        await asyncio.wait(self._chores, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _tick(self) -> None:
+        told = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_us, monotonic_ns = self._clock.now_us(), self._clock.monotonic_ns()
+            step_us = self._timebase.follow(now_us, monotonic_ns)
+            if step_us:
+                self._log.warning("the clock was set: every camera begins a new run", step_s=step_us / 1e6)
+            for camera in self._cameras.values():
+                if step_us:
+                    camera.track.end_run(GapReason.UNKNOWN, f"the clock was set by {step_us / 1e6:+.1f} s", now_us)
+                camera.connection.tick()
+            if time.monotonic() - told >= STATUS_S:
+                told = time.monotonic()
+                self._tell_status(list(self._cameras.values()))
+
+    def _tell_status(self, cameras: list[RecordedCamera]) -> None:
+        now_us = self._clock.now_us()
+        now = time.monotonic()
+        elapsed = max(now - self._told_at, 0.001)
+        self._told_at = now
+        rows = [self._status(camera, now_us, elapsed) for camera in cameras]
+        self.pipeline.change(lambda session: index.replace_statuses(session, self._name, rows))
+
+    def _status(self, camera: RecordedCamera, now_us: int, elapsed_s: float) -> dict[str, object]:
+        counters, parameters, state = camera.track.counters, camera.track.parameters, camera.connection.state
+        recorded_us, passed_us = camera.track.account.share(now_us)
+        gap = camera.track.account.gap
+        if state.state is State.RECORDING and gap is not None:
+            # Connected, but nothing reaches the disk.
+            state = replace(state, state=State.AWAY, reason=gap.reason.value, detail=gap.detail, since_us=gap.start_us)
+        row: dict[str, object] = {
+            "camera_id": camera.source.id,
+            "recorder": self._name,
+            "state": state.state.value,
+            "reason": state.reason,
+            "detail": state.detail[:500],
+            "since_us": state.since_us,
+            "updated_us": now_us,
+            "codec": codec_string(parameters) if parameters else "",
+            "width": parameters.width if parameters else 0,
+            "height": parameters.height if parameters else 0,
+            "fps": (counters.frames - camera.told_frames) / elapsed_s,
+            "bits_per_s": (counters.bytes - camera.told_bytes) * 8 / elapsed_s,
+            "frames": counters.frames,
+            "lost_packets": counters.lost_packets,
+            "reconnects": camera.connection.reconnects,
+            "passed_us": passed_us,
+            "recorded_us": recorded_us,
+        }
+        camera.told_frames, camera.told_bytes = counters.frames, counters.bytes
+        return row
+
+    # Volumes: looked at on a thread, since a dead network disk makes even that wait.
+
+    async def _refresh_volumes(self) -> None:
+        while True:
+            await asyncio.sleep(VOLUMES_S)
+            await asyncio.to_thread(self._look_at_volumes)
+
+    def _look_at_volumes(self) -> None:
+        usable = []
+        for volume in self._volumes:
+            try:
+                volume.verify()
+                usable.append((volume.free_bytes(), volume))
+            except VolumeLost as fault:
+                if self._limit.passes(("volume", volume.id)) is not None:
+                    self._log.error("a volume cannot be used", volume=str(volume.path), detail=str(fault))
+        self._usable = usable
+
+    def _choose_volume(self) -> MountedVolume | None:
+        usable = [entry for entry in self._usable if entry[0] > self._reserve_bytes]
+        # When all are full the write itself says so, in the words of the disk.
+        chosen = max(usable or self._usable, key=lambda entry: entry[0], default=None)
+        return None if chosen is None else chosen[1]
+
+    def _write_failed_on_thread(self, recording: RecordingFile, failure: WriteFailed) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._write_failed, recording, failure)
+
+    def _write_failed(self, recording: RecordingFile, failure: WriteFailed) -> None:
+        camera = self._cameras.get(recording.camera_id)
+        if camera is not None:
+            camera.track.write_failed(recording, failure.reason, str(failure), self._clock.now_us())
+
+
+def _same_stream(one: CameraSource, other: CameraSource) -> bool:
+    return (one.url, one.folder, one.number, one.unit_id) == (other.url, other.folder, other.number, other.unit_id)

@@ -1,0 +1,54 @@
+"""Pieces into fragments: the header that precedes the pictures, with times that run on from fragment to fragment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vonggac.video.mp4 import fragment_header, nominal_duration, time_fragment
+from vonggac.video.recorder.groups import Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What is written before the pictures of a piece."""
+
+    header: bytes
+    duration: int
+    """Ticks from the first decode time to where the next fragment may begin."""
+    bent: bool
+    """True when the camera's times repeated or ran backwards and had to be moved."""
+
+
+class FragmentBuilder:
+    """Makes the fragments of one file: decode times follow each other without overlap, whatever the camera stamps."""
+
+    def __init__(self, origin_pts: int, delay: int) -> None:
+        """`origin_pts`: presentation time at which the run's media time is 0; `delay`: the file's reorder delay."""
+        self._origin_pts = origin_pts
+        self._delay = delay
+        self._sequence = 0
+        self._end: int | None = None
+
+    def build(self, piece: Piece) -> Fragment:
+        """Return the fragment of the next piece."""
+        origin = self._origin_pts
+        units = piece.units
+        timing = time_fragment(
+            [max(0, unit.pts - origin) for unit in units],
+            delay=self._delay,
+            reorder=self._delay > 0,
+            earliest=self._end,
+            end=None if piece.end_pts is None else max(0, piece.end_pts - origin),
+            nominal=nominal_duration(piece.parameters),
+        )
+        self._sequence += 1
+        header = fragment_header(
+            self._sequence,
+            timing.base_decode_time,
+            timing.durations,
+            [len(unit.data) for unit in units],
+            timing.offsets,
+            key=piece.starts_group,
+        )
+        self._end = timing.end
+        return Fragment(header, timing.end - timing.base_decode_time, timing.moved > 0)

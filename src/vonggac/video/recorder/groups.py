@@ -1,0 +1,140 @@
+"""Pictures into groups: what is appended to a file in one write.
+
+A group of pictures begins with a key frame and ends where the next one arrives; long ones are cut into pieces of at most
+two seconds or one mebibyte, so that a crash loses little and memory stays small. Pure: access units in, pieces out.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
+
+PIECE_TICKS = 2 * VIDEO_TIMESCALE
+PIECE_BYTES = 1 << 20
+HARD_BYTES = 8 << 20
+"""A piece is cut here even where pictures are reordered across the cut and a decode time must be bent."""
+JUMP_TICKS = 5 * VIDEO_TIMESCALE
+"""Media time and arrival may differ by this much between two pictures; more is a jump of the camera's clock."""
+
+
+class Break(enum.StrEnum):
+    """Why pictures no longer follow each other without a seam."""
+
+    LOSS = "loss"
+    JUMP = "jump"
+    PARAMETERS = "parameters"
+
+
+@dataclass(slots=True)
+class Piece:
+    """Pictures in decoding order that become one `moof` and `mdat`."""
+
+    units: list[AccessUnit]
+    starts_group: bool
+    """True when the first picture is a key frame: a player may begin here."""
+    size: int
+    end_pts: int | None = None
+    """Presentation time of the picture that follows; None when nothing followed (the last duration is estimated)."""
+    broken_by: Break | None = None
+    """Set on the last piece before a seam."""
+
+    @property
+    def parameters(self) -> VideoParameters:
+        """The parameter sets of every picture in it."""
+        return self.units[0].parameters
+
+
+@dataclass(slots=True)
+class GroupAssembler:
+    """Collects access units; `add` returns the piece that the new one completes, if any.
+
+    After a loss or a jump pictures are dropped up to the next key frame (counted in `dropped`): they cannot be
+    decoded, and a file must begin with a picture that can.
+    """
+
+    dropped: int = 0
+    _units: list[AccessUnit] = field(default_factory=list)
+    _size: int = 0
+    _starts_group: bool = False
+    _highest_pts: int = 0
+    _reordered: bool = False
+    _last: AccessUnit | None = None
+    _waiting_for_key: bool = True
+
+    def add(self, unit: AccessUnit) -> Piece | None:
+        """Take the next picture in decoding order; returns the finished piece before it, if it ends one."""
+        seam = self._seam(unit)
+        self._last = unit
+        if seam is not None and not (seam is Break.PARAMETERS and unit.key):
+            piece = self.flush(None, seam)
+            self._waiting_for_key = True
+        elif unit.key:
+            piece = self.flush(unit.pts if seam is None else None, seam)
+        elif self._units and self._cut_here(unit):
+            piece = self.flush(unit.pts)
+        else:
+            piece = None
+        if self._waiting_for_key and not unit.key:
+            self.dropped += 1
+            return piece
+        self._waiting_for_key = False
+        if not self._units:
+            self._starts_group = unit.key
+            self._highest_pts = unit.pts
+            self._reordered = False
+        self._units.append(unit)
+        self._size += len(unit.data)
+        if unit.pts >= self._highest_pts:
+            self._highest_pts = unit.pts
+        else:
+            self._reordered = True
+        return piece
+
+    def flush(self, end_pts: int | None = None, broken_by: Break | None = None) -> Piece | None:
+        """Return what has been collected as a piece; None when there is nothing."""
+        if not self._units:
+            return None
+        piece = Piece(self._units, self._starts_group, self._size, end_pts, broken_by)
+        self._units = []
+        self._size = 0
+        return piece
+
+    @property
+    def waiting_for_key(self) -> bool:
+        """True while pictures are dropped because no key frame has come since the start or a seam."""
+        return self._waiting_for_key
+
+    @property
+    def pending(self) -> list[AccessUnit]:
+        """The pictures of the piece being collected."""
+        return self._units
+
+    def _seam(self, unit: AccessUnit) -> Break | None:
+        last = self._last
+        if last is None or self._waiting_for_key:
+            return None
+        if unit.lost_before:
+            return Break.LOSS
+        arrived = (unit.arrived_ns - last.arrived_ns) * VIDEO_TIMESCALE // 1_000_000_000
+        if abs(unit.pts - last.pts - arrived) > JUMP_TICKS:
+            return Break.JUMP
+        if unit.parameters is not last.parameters and unit.parameters != last.parameters:
+            return Break.PARAMETERS
+        return None
+
+    def _cut_here(self, unit: AccessUnit) -> bool:
+        units = self._units
+        span = unit.pts - units[0].pts
+        if span < PIECE_TICKS and self._size < PIECE_BYTES:
+            return False
+        if self._size >= HARD_BYTES or (not self._reordered and unit.pts > self._highest_pts):
+            return True
+        # Where pictures are reordered, a cut is clean only before one that is shown after all that came, and when
+        # nothing that is shown earlier is still to come: then the pictures so far fill their time without a hole.
+        if unit.pts <= self._highest_pts:
+            return False
+        shown = self._highest_pts - min(other.pts for other in units)
+        step = shown // max(1, len(units) - 1)
+        return unit.pts - self._highest_pts <= step * 3 // 2 + 1

@@ -1,0 +1,197 @@
+"""One recording on its way to disk: created, appended to group by group, synced, closed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vonggac.core.clock import utc
+from vonggac.core.errors import VonggacError
+from vonggac.video.index import CompletedRecording, OpenedRecording
+from vonggac.video.models import GapReason
+from vonggac.video.mp4 import GroupEntry, codec_string, init_segment, pack_groups
+from vonggac.video.recorder.disk import Disk
+from vonggac.video.recorder.fragments import FragmentBuilder
+from vonggac.video.recorder.groups import Piece
+from vonggac.video.stream import VideoParameters
+from vonggac.video.volumes import MountedVolume, VolumeLost
+
+
+class WriteFailed(VonggacError):
+    """A recording that cannot be written on; `reason` is the gap's."""
+
+    def __init__(self, reason: GapReason, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+@dataclass(slots=True, eq=False)
+class RecordingFile:
+    """The event loop makes it; from then on the threads of the pipeline own it, one after another."""
+
+    camera_id: uuid.UUID
+    camera_folder: str
+    volume: MountedVolume
+    parameters: VideoParameters
+    run: int
+    origin_pts: int
+    """Presentation time at which the run's media time is 0."""
+    media_start: int
+    start_us: int
+    delay: int
+    """Ticks by which decoding precedes showing, for cameras that reorder pictures."""
+    id: int = 0
+    """Key of its row; 0 until the index thread has opened it."""
+    end_us: int = 0
+    lost_packets: int = 0
+    clock_offset_us: int | None = None
+    finished: bool = False
+    failed: bool = False
+    dirty_since: float | None = None
+    """Monotonic seconds of the first write that is not synced yet."""
+    path: str = ""
+    head: bytes = b""
+    size: int = 0
+    frames: int = 0
+    waiting: list[Piece] = field(default_factory=list)
+    """Pieces that came before the row was open."""
+    _groups: list[GroupEntry] = field(default_factory=list)
+    _builder: FragmentBuilder | None = None
+    _descriptor: int = -1
+    _folders_to_sync: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        start = utc(self.start_us)
+        name = f"{start:%H-%M-%S}.{start.microsecond // 1000:03d}Z.mp4"
+        self.path = f"{self.camera_folder}/{start:%Y-%m-%d}/{start:%H}/{name}"
+        self.head = init_segment(self.parameters, presentation_delay=self.delay)
+
+    @property
+    def created(self) -> bool:
+        """True once the file was to be made, also when that failed."""
+        return self._builder is not None
+
+    @property
+    def empty(self) -> bool:
+        """True while no piece is in it."""
+        return not self._groups
+
+    @property
+    def media_end(self) -> int:
+        """Media time of the run up to which it is written."""
+        return self.media_start + sum(group.duration for group in self._groups)
+
+    @property
+    def absolute(self) -> Path:
+        """Where the file is on this machine."""
+        return self.volume.path / self.path
+
+    def row(self) -> OpenedRecording:
+        """Return what the index is told before the file exists."""
+        return OpenedRecording(
+            camera_id=self.camera_id,
+            volume_id=self.volume.id,
+            path=self.path,
+            run=self.run,
+            start_us=self.start_us,
+            media_start=self.media_start,
+            codec=codec_string(self.parameters),
+            width=self.parameters.width,
+            height=self.parameters.height,
+            init_size=len(self.head),
+        )
+
+    def completed(self) -> CompletedRecording:
+        """Return what the index is told once the file is safe."""
+        return CompletedRecording(
+            id=self.id,
+            camera_id=self.camera_id,
+            start_us=self.start_us,
+            end_us=max(self.end_us, self.start_us + 1),
+            media_duration=sum(group.duration for group in self._groups),
+            size=self.size,
+            frames=self.frames,
+            groups=pack_groups(self._groups),
+            lost_packets=self.lost_packets,
+            clock_offset_us=self.clock_offset_us,
+        )
+
+    def create(self, disk: Disk, reserve_bytes: int) -> None:
+        """Make the file and write its head; WriteFailed when the volume is away or full."""
+        self._builder = FragmentBuilder(self.origin_pts, self.delay)
+        try:
+            self.volume.verify()
+            if self.volume.free_bytes() < reserve_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            folder = self.absolute.parent
+            self._folders_to_sync = [*disk.make_folders(folder), folder]
+            self._descriptor = disk.create(self.absolute)
+            disk.append(self._descriptor, [self.head])
+        except VolumeLost as error:
+            raise self._failure(GapReason.VOLUME_LOST, str(error)) from error
+        except OSError as error:
+            raise self._failure(GapReason.DISK, self._words(error)) from error
+        self.size = len(self.head)
+
+    def write(self, disk: Disk, piece: Piece) -> None:
+        """Append one fragment; WriteFailed when it is not whole on disk (what came before it stays good)."""
+        assert self._builder is not None
+        fragment = self._builder.build(piece)
+        try:
+            disk.append(self._descriptor, [fragment.header, *(unit.data for unit in piece.units)])
+        except OSError as error:
+            raise self._failure(GapReason.DISK, self._words(error)) from error
+        size = len(fragment.header) + piece.size
+        self._groups.append(
+            GroupEntry(
+                offset=self.size,
+                size=size,
+                duration=fragment.duration,
+                frames=len(piece.units),
+                key=piece.starts_group,
+                damaged=fragment.bent,
+            )
+        )
+        self.size += size
+        self.frames += len(piece.units)
+        if self.dirty_since is None:
+            self.dirty_since = time.monotonic()
+
+    def sync(self, disk: Disk) -> None:
+        """Make what was written so far, and the file's name, survive a power cut."""
+        self.dirty_since = None
+        try:
+            disk.sync(self._descriptor)
+            while self._folders_to_sync:
+                disk.sync_folder(self._folders_to_sync[-1])
+                self._folders_to_sync.pop()
+        except OSError as error:
+            # After a failed sync the kernel may have dropped the pages: nothing of this file is to be believed.
+            raise self._failure(GapReason.DISK, self._words(error)) from error
+
+    def close(self, disk: Disk) -> None:
+        """Cut a torn tail, sync and close; a file without a picture is removed. WriteFailed when it is not safe."""
+        if self._descriptor < 0:
+            return
+        try:
+            disk.truncate(self._descriptor, self.size)
+            if self.empty:
+                disk.remove(self.absolute)
+            else:
+                self.sync(disk)
+        except OSError as error:
+            raise self._failure(GapReason.DISK, self._words(error)) from error
+        finally:
+            disk.close(self._descriptor)
+            self._descriptor = -1
+
+    def _failure(self, reason: GapReason, words: str) -> WriteFailed:
+        self.failed = True
+        return WriteFailed(reason, words)
+
+    def _words(self, error: OSError) -> str:
+        return f"{self.volume.path}: {error.strerror or error}"

@@ -1,0 +1,116 @@
+"""The recorder as a process: recovers, records every camera, follows their changes, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+
+from sqlalchemy.orm import Session
+
+from vonggac.cameras import service as cameras
+from vonggac.core import eventlog
+from vonggac.core.clock import SystemClock
+from vonggac.core.datafolder import DataFolder
+from vonggac.core.role import RoleContext, run_role
+from vonggac.video import volumes
+from vonggac.video.files import compare
+from vonggac.video.index import HOUR_US
+from vonggac.video.recorder.fleet import Fleet
+from vonggac.video.recorder.live import LiveServer
+from vonggac.video.recorder.metrics import RecorderCollector
+from vonggac.video.recorder.recovery import recover
+from vonggac.video.recorder.start import read_pasts
+
+_CHANGES_POLL_S = 0.25
+"""Cameras change by a person's hand: four looks a second are enough, and cost a recorder nothing."""
+
+
+def run(folder: DataFolder, name: str = "recorder") -> int:
+    """Be a recorder until told to stop; returns the exit status."""
+    fleet: Fleet | None = None
+
+    async def main(context: RoleContext) -> None:
+        nonlocal fleet
+        # Read before the cameras: a change in between is seen twice rather than never.
+        position = await context.database.query(eventlog.latest)
+        fleet = await _start(context)
+        server = LiveServer(folder.socket_path(name), fleet.feed, fleet.wall_us)
+        await server.start()
+        await context.appear(server.address)
+        # What start-up made stays for ever: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        work = [
+            asyncio.create_task(_follow_cameras(context, fleet, position)),
+            asyncio.create_task(fleet.failed()),
+            asyncio.create_task(context.stop.wait()),
+        ]
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in work[:1]:
+                if task.done():
+                    task.result()
+        finally:
+            for task in work:
+                task.cancel()
+            await server.close()
+            await fleet.stop()
+        if not context.stop.is_set():
+            raise RuntimeError("the recorder cannot go on; its supervisor starts it anew")
+
+    port = folder.settings.metrics.recorder_port
+    return run_role(folder, name, main, metrics_port=port, collectors=[RecorderCollector(lambda: fleet)])
+
+
+async def _start(context: RoleContext) -> Fleet:
+    database = context.database
+    there, faults = await database.query(volumes.mounted)
+    for fault in faults:
+        context.log.error("a volume is missing", detail=fault)
+    report = await asyncio.to_thread(recover, database, there)
+    if report.finished or report.dropped or report.away:
+        context.log.warning(
+            "recordings left open by a crash were finished",
+            finished=report.finished,
+            cut_bytes=report.cut_bytes,
+            dropped=report.dropped,
+            away=report.away,
+        )
+    now_us = SystemClock().now_us()
+    sources = await _sources(context)
+    folders = {source.folder: source.id for source in sources}
+    agreement = await asyncio.to_thread(compare, database, there, folders, now_us - HOUR_US, now_us)
+    if agreement.adopted or agreement.missing or agreement.corrected:
+        context.log.warning(
+            "index and disk disagreed on the last hour",
+            adopted=agreement.adopted,
+            missing=agreement.missing,
+            corrected=agreement.corrected,
+        )
+    fleet = Fleet(context.name, database, context.folder.settings, there)
+    await fleet.start()
+    await fleet.set_cameras(sources, await database.query(read_pasts, now_us))
+    return fleet
+
+
+async def _sources(context: RoleContext) -> list[cameras.CameraSource]:
+    box = context.folder.secret_box()
+
+    def read(session: Session) -> list[cameras.CameraSource]:
+        return cameras.sources(session, box)
+
+    return await context.database.query(read)
+
+
+async def _follow_cameras(context: RoleContext, fleet: Fleet, position: int | None) -> None:
+    while True:
+        with contextlib.suppress(eventlog.LogPruned):
+            changes = eventlog.follow(context.database, ["camera."], after=position, poll_s=_CHANGES_POLL_S)
+            position = None
+            async with contextlib.aclosing(changes) as events:
+                async for _ in events:
+                    # Whatever it was: the whole list is read again, so that no event can be misread or missed.
+                    await asyncio.sleep(0.05)
+                    pasts = await context.database.query(read_pasts, SystemClock().now_us())
+                    await fleet.set_cameras(await _sources(context), pasts)
