@@ -27,7 +27,7 @@ class GstCamera:
     """GStreamer's RTSP server on loopback, from entering the block to leaving it.
 
     `clips` are files with H.264 or H.265; mount `/cam/N` plays the N-th, beginning anew after the last. With `user`,
-    `auth` is "digest", "basic" or "digest,basic".
+    `auth` is "digest" (MD5) or "basic".
     """
 
     clips: Sequence[Path]

@@ -144,19 +144,17 @@ class CameraFactory(GstRtspServer.RTSPMediaFactory):
         Loop(media.get_element().get_by_name("clip"), self._clip)
 
 
-def protect(server: GstRtspServer.RTSPServer, user: str, password: str, methods: list[str]) -> None:
-    """Let only this user in, by the methods named ("basic", "digest")."""
+def protect(server: GstRtspServer.RTSPServer, user: str, password: str, method: str) -> None:
+    """Let only this user in, by "basic" or "digest" (the bindings take one method, not both at once)."""
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", ROLE)
-    offered = GstRtsp.RTSPAuthMethod.NONE
-    if "basic" in methods:
+    if method == "basic":
         auth.add_basic(base64.b64encode(f"{user}:{password}".encode()).decode(), token)
-        offered |= GstRtsp.RTSPAuthMethod.BASIC
-    if "digest" in methods:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+    else:
         auth.add_digest(user, password, token)
-        offered |= GstRtsp.RTSPAuthMethod.DIGEST
-    auth.set_supported_methods(offered)
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     server.set_auth(auth)
 
 
@@ -176,7 +174,7 @@ def main() -> None:
     parser.add_argument("--mounts", type=int, help="cameras /cam/1 to /cam/N (default: one a clip)")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--user", help="ask for this user; the password is in the environment as CAMERA_PASSWORD")
-    parser.add_argument("--auth", default="digest", help="digest, basic or digest,basic")
+    parser.add_argument("--auth", choices=["digest", "basic"], default="digest")
     parser.add_argument("--shared", action="store_true", help="sessions of a mount see the same moment")
     parser.add_argument("--sets-in-sdp-only", action="store_true", help="no parameter sets in the stream itself")
     parser.add_argument("--udp", action="store_true", help="offer UDP as well as TCP")
@@ -190,7 +188,7 @@ def main() -> None:
     server.set_service(str(options.port))
     server.set_backlog(1024)
     if options.user:
-        protect(server, options.user, os.environ["CAMERA_PASSWORD"], options.auth.split(","))
+        protect(server, options.user, os.environ["CAMERA_PASSWORD"], options.auth)
     mounts = server.get_mount_points()
     paths = [f"/cam/{number}" for number in range(1, (options.mounts or len(options.clips)) + 1)]
     for number, path in enumerate(paths):

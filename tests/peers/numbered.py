@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 BLOCKS = 32
 NUMBER_BITS = 24
 _BLACK, _WHITE = 16, 235  # Limited range, ITU-R BT.601 §2.5.
-_VERSION = 2  # Part of the cached clips' names: raise it when pictures change.
+_VERSION = 3  # Part of the cached clips' names: raise it when pictures change.
 
 
 class NumberUnreadable(AssertionError):
@@ -35,7 +36,7 @@ class NumberedClip:
 
     width: int = 1280
     height: int = 720
-    fps: int = 15
+    fps: float = 15
     seconds: float = 10
     group_seconds: float = 2
     bits_per_second: int = 2_000_000
@@ -43,6 +44,8 @@ class NumberedClip:
     slices: int = 1
     """A picture's slices. Above 1 GStreamer's payloader repeats the parameter sets between those of a key picture."""
     codec: str = "libx264"
+    audio: bool = False
+    """Whether a silent AAC track, 48 kHz mono, runs beside the pictures."""
 
     @property
     def pictures(self) -> int:
@@ -99,31 +102,43 @@ def _check_sum(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _render(clip: NumberedClip, path: Path) -> None:
+    rate = fractions.Fraction(clip.fps).limit_denominator(1001)
+    group, bits = round(clip.group_seconds * clip.fps), str(clip.bits_per_second)
+    options = {
+        "preset": "veryfast" if clip.b_frames else "ultrafast",
+        "maxrate": bits,
+        "bufsize": bits,  # One second: no group is much larger than the next.
+        f"{clip.codec.removeprefix('lib')}-params": (
+            f"keyint={group}:min-keyint={group}:scenecut=0:bframes={clip.b_frames}:slices={clip.slices}"
+            + (":sliced-threads=0" if clip.codec == "libx264" else ":log-level=none")
+        ),
+    }
     pictures = _Pictures(clip)
-    group = str(round(clip.group_seconds * clip.fps))
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream(clip.codec, rate=clip.fps)
+        stream = container.add_stream(clip.codec, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.bit_rate = clip.bits_per_second
-        stream.codec_context.gop_size = int(group)
+        stream.codec_context.gop_size = group
         stream.codec_context.max_b_frames = clip.b_frames
-        stream.time_base = fractions.Fraction(1, clip.fps)
-        rate = str(clip.bits_per_second)
-        stream.options = {
-            "preset": "veryfast" if clip.b_frames else "ultrafast",
-            "maxrate": rate,
-            "bufsize": rate,  # One second: no group is much larger than the next.
-            f"{clip.codec.removeprefix('lib')}-params": (
-                f"keyint={group}:min-keyint={group}:scenecut=0:bframes={clip.b_frames}:slices={clip.slices}"
-                + (":sliced-threads=0" if clip.codec == "libx264" else ":log-level=none")
-            ),
-        }
+        silence = container.add_stream("aac", rate=48_000, layout="mono") if clip.audio else None
         for number in range(clip.pictures):
             frame = av.VideoFrame.from_ndarray(pictures.draw(number), format="yuv420p")
-            frame.pts, frame.time_base = number, fractions.Fraction(1, clip.fps)
+            frame.pts, frame.time_base = number, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+        if silence is not None:
+            assert isinstance(silence, av.AudioStream)
+            container.mux(list(_silence(silence, clip.seconds)))
+
+
+def _silence(stream: av.AudioStream, seconds: float) -> Iterator[av.Packet[av.AudioStream]]:
+    samples = 1024  # One AAC frame.
+    for start in range(0, round(seconds * stream.rate), samples):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, samples), np.float32), format="fltp", layout="mono")
+        frame.pts, frame.sample_rate, frame.time_base = start, stream.rate, fractions.Fraction(1, stream.rate)
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
 
 
 class _Pictures:
