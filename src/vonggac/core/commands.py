@@ -135,3 +135,31 @@ def settings() -> None:
     from vonggac.core.settings import markdown
 
     click.echo(markdown(), nl=False)
+
+
+@click.command()
+@data_option
+@json_option
+@click.option("--thorough", is_flag=True, help="Let the check of the database take as long as it needs.")
+def doctor(data: Path, as_json: bool, thorough: bool) -> None:
+    """Say what is wrong with this machine and this centre, and what to do.
+
+    Looks at permissions, key, clock, ports, database, open files, and at each volume's space and speed (writes 32 MiB
+    there and takes them away again). May run while the centre does. Exit status 1 when something is at fault.
+    """
+    from vonggac.core.datafolder import DataFolder
+    from vonggac.core.doctor import Level, examine, worst
+
+    folder = DataFolder.open(data)
+    findings = []
+    colours = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
+    for finding in examine(folder, thorough=thorough):
+        findings.append(finding)
+        if not as_json:
+            level = click.style(f"{finding.level:8}", fg=colours[finding.level])
+            click.echo(f"{level} {finding.check}: {finding.found}")
+            if finding.remedy:
+                click.echo(f"{'':8} → {finding.remedy}")
+    if as_json:
+        emit({"worst": worst(findings), "findings": findings})
+    sys.exit(1 if worst(findings) is Level.FAULT else 0)

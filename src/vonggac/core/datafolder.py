@@ -95,3 +95,11 @@ class DataFolder:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield file.fileno()
+
+    def lock_owner(self, role: str) -> int | None:
+        """Return the process that wrote itself into the lock of a role; None when none did. It may have ended since."""
+        try:
+            owner = (self.path / "run" / f"{role}.lock").read_text().strip()
+        except OSError:
+            return None
+        return int(owner) if owner.isdigit() else None

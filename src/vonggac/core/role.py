@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -31,6 +32,8 @@ CANCEL_S = 3.0
 """After it was cancelled it has this long to clean up."""
 LAST_RESORT_S = 25.0
 """After this the process is ended from outside Python, its threads' stacks on standard error (a hung disk or line)."""
+
+MOST_OPEN_FILES = 65_536
 
 DONE = 0
 FAILED = 1
@@ -85,6 +88,7 @@ def run_role(
     """
     configure(folder.settings.log, name)
     log = get_logger()
+    _allow_open_files()
     try:
         with folder.lock(name):
             return _hold(folder, name, main, metrics_port, collectors)
@@ -123,6 +127,14 @@ def _hold(folder: DataFolder, name: str, main: Main, metrics_port: int, collecto
             return runner.run(live())
     finally:
         database.close()
+
+
+def _allow_open_files() -> None:
+    # The soft limit is low (1024) for the sake of programs that use select(2); none of ours does.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _live(context: RoleContext, main: Main) -> int:
