@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -163,3 +164,87 @@ def doctor(data: Path, as_json: bool, thorough: bool) -> None:
     if as_json:
         emit({"worst": worst(findings), "findings": findings})
     sys.exit(1 if worst(findings) is Level.FAULT else 0)
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path), metavar="FILE_OR_FOLDER")
+@data_option
+@json_option
+@click.option("--without-keys", is_flag=True, help="Leave the key out: the backup alone then opens no camera password.")
+def backup(target: Path, data: Path, as_json: bool, without_keys: bool) -> None:
+    """Save database, settings and keys in one file. Recordings are not in it. The centre may run meanwhile.
+
+    In a folder the file gets a name with the time. Whoever has the file and the key in it can read every camera's
+    password: keep it as you keep those.
+
+    \b
+    Examples:
+      vonggac backup /mnt/usb
+      vonggac backup centre.tar --without-keys --data /var/lib/vonggac
+    """
+    from vonggac.core import backup as backups
+    from vonggac.core.datafolder import DataFolder
+
+    with _progress(as_json) as progress:
+        report = backups.make(DataFolder.open(data), target, with_keys=not without_keys, progress=progress)
+    if as_json:
+        emit({"path": report.path, "with_keys": report.with_keys, "manifest": report.manifest})
+        return
+    click.echo(f"Wrote {report.path}. Recordings are not in it.")
+    if report.with_keys:
+        click.secho("IT CONTAINS THE KEY: whoever has this file can read every camera's password.", bold=True)
+    else:
+        click.echo(
+            f"The key is not in it: keep {data / 'keys' / 'secret.key'} apart, or no camera password is readable."
+        )
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@data_option
+@json_option
+@click.option("--replace", is_flag=True, help="Set the centre that is in the data folder aside.")
+def restore(source: Path, data: Path, as_json: bool, replace: bool) -> None:
+    """Make a centre from a backup, in a new or empty data folder. Everything is checked before anything is touched.
+
+    Tables of an older version are brought up to date. A backup of a PostgreSQL database needs an empty one, named in
+    its settings or in VONGGAC_DATABASE_URL.
+
+    \b
+    Example:
+      vonggac restore /mnt/usb/vonggac-20261124T020000Z.tar --data /var/lib/vonggac
+    """
+    from vonggac.core.restore import restore as restore_backup
+
+    with _progress(as_json) as progress:
+        report = restore_backup(source, data, replace=replace, progress=progress)
+    if as_json:
+        emit({"path": report.path, "manifest": report.manifest, "set_aside": report.set_aside, "key": report.has_key})
+        return
+    click.echo(
+        f"Restored {report.manifest.centre} as of {report.manifest.made_at:%Y-%m-%d %H:%M} UTC in {report.path}."
+    )
+    if report.set_aside:
+        click.echo(f"The centre that was there lies in {report.set_aside}.")
+    if not report.has_key:
+        click.echo("The backup has no key: put the old one into keys/secret.key, or enter all camera passwords again.")
+    click.echo(f"Next: vonggac init {report.path} (folders for recordings), vonggac doctor, vonggac up.")
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar on a terminal: what is done, and how many bytes of how many."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
