@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -190,7 +190,7 @@ async def _postgresql_changes(database: Database) -> AsyncGenerator[None, None]:
 
 async def follow(
     database: Database, topics: Sequence[str] = (), *, after: int | None = None, poll_s: float = 0.02
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Yield events as they are committed, from `after` on (None: only new ones); LogPruned when too far behind.
 
     For readers that need no memory across restarts (the browser's stream, a role that reloads at start).

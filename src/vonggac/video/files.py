@@ -18,7 +18,7 @@ from vonggac.core.database import Database
 from vonggac.video import index
 from vonggac.video.index import HOUR_US, CompletedRecording, Interval, OpenedRecording
 from vonggac.video.models import GapReason, Recording, RecordingState
-from vonggac.video.mp4 import RecordingDamaged, ScannedRecording, codec_string, pack_groups, scan
+from vonggac.video.mp4 import RecordingDamaged, ScannedRecording, codec_string, group_table, scan
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume
 
@@ -54,16 +54,15 @@ def cut_torn_tail(path: Path) -> tuple[ScannedRecording, int]:
 
 def completed(row_id: int, camera_id: uuid.UUID, start_us: int, scanned: ScannedRecording) -> CompletedRecording:
     """Return the row of a file as its content tells it; the end is where its media time ends."""
-    duration = sum(entry.duration for entry in scanned.groups)
     return CompletedRecording(
         id=row_id,
         camera_id=camera_id,
         start_us=start_us,
-        end_us=start_us + max(1, duration * 1_000_000 // VIDEO_TIMESCALE),
-        media_duration=duration,
+        end_us=start_us + max(1, scanned.media_duration * 1_000_000 // VIDEO_TIMESCALE),
+        media_duration=scanned.media_duration,
         size=scanned.valid_end,
-        frames=sum(entry.frames for entry in scanned.groups),
-        groups=pack_groups(scanned.groups),
+        frames=scanned.frames,
+        groups=group_table.pack(scanned.entries()),
         state=RecordingState.RECOVERED,
     )
 
@@ -194,11 +193,11 @@ def _adopted(
         path=relative,
         run=start_us,
         start_us=start_us,
-        media_start=scanned.groups_start,
-        codec=codec_string(scanned.parameters),
-        width=scanned.parameters.width,
-        height=scanned.parameters.height,
-        init_size=scanned.init_size,
+        media_start=scanned.media_start or 0,
+        codec=codec_string(scanned.init.parameters),
+        width=scanned.init.parameters.width,
+        height=scanned.init.parameters.height,
+        init_size=scanned.init.size,
     )
 
     def change(session: Session) -> None:

@@ -207,15 +207,15 @@ def open_gap(
 def close_gap(
     session: Session, gap_id: int, camera_id: uuid.UUID, end_us: int, unit_id: uuid.UUID | None = None
 ) -> None:
-    """Note that there is video again from `end_us` on; a gap that turns out to be empty is dropped."""
-    start_us = session.scalar(sa.select(Gap.start_us).where(Gap.id == gap_id))
-    if start_us is None:
-        return
-    if end_us <= start_us:
-        session.execute(sa.delete(Gap).where(Gap.id == gap_id))
-    else:
-        session.execute(sa.update(Gap).where(Gap.id == gap_id).values(end_us=end_us))
+    """Note that there is video again from `end_us` on."""
+    move_gap_end(session, gap_id, end_us)
     announce(session, "gap.closed", subject=camera_id, unit_id=unit_id, until_us=end_us)
+
+
+def move_gap_end(session: Session, gap_id: int, end_us: int) -> None:
+    """Note when a gap ended; one that turns out to be empty is dropped."""
+    session.execute(sa.delete(Gap).where(Gap.id == gap_id, Gap.start_us >= end_us))
+    session.execute(sa.update(Gap).where(Gap.id == gap_id).values(end_us=end_us))
 
 
 def add_gap(session: Session, camera_id: uuid.UUID, interval: Interval) -> None:

@@ -38,11 +38,11 @@ class AccessUnit:
     pts: int
     """Presentation time in 90 kHz ticks, unwrapped: never jumps by 2**32, may start anywhere (also below 0)."""
     key: bool
-    """True for an instantaneous decoder refresh (H.264 IDR; H.265 IDR, CRA or BLA): a file may begin here."""
+    """True where decoding may begin (H.264 IDR; H.265 IDR, CRA or BLA): so may a file."""
     data: bytearray
     parameters: VideoParameters
     """The sets in force for this picture: the same object until they change."""
     arrived_ns: int
     """Monotonic clock at which the last byte of it was read from the socket (after a pause: up to that pause late)."""
     lost_before: int = 0
-    """RTP packets lost since the previous access unit was handed over; above 0 pictures up to the next key are damaged."""
+    """RTP packets lost since the previous access unit was handed over; above 0, what follows up to a key frame is damaged."""

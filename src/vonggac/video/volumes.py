@@ -1,7 +1,7 @@
 """Volumes: the folders that recordings lie in, each with an identity that the database knows.
 
-A volume's folder carries a marker file with the volume's id. Where the marker is missing, the disk is not mounted (or it
-is another disk), and nothing is written: so the root disk is not filled in its place.
+A volume's folder carries a marker file with the volume's id. Where the marker is missing, the disk is not mounted (or
+it is another disk), and nothing is written: so the root disk is not filled in its place.
 """
 
 from __future__ import annotations

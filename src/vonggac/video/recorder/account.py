@@ -96,7 +96,7 @@ class CameraAccount:
             return self._open_from_us if self._open_from_us is not None else start_us
         start_us = max(start_us, gap.start_us)
         self._open_from_us = start_us
-        self._change(lambda session: index.close_gap(session, gap.id, self._camera_id, start_us, self._unit_id))
+        self._change(lambda session: index.move_gap_end(session, gap.id, start_us))
         return start_us
 
     def covers(self, until_us: int) -> None:

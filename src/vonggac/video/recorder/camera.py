@@ -50,7 +50,7 @@ class TrackRecorder:
         wall_us: Callable[[int], int],
         recording_s: int,
     ) -> None:
-        """`wall_us` turns monotonic nanoseconds into the wall clock; `choose_volume` gives None when none can be used."""
+        """`wall_us` turns monotonic nanoseconds into the wall clock; `choose_volume` gives None when there is none."""
         self.counters = TrackCounters()
         self.parameters: VideoParameters | None = None
         self.account = account

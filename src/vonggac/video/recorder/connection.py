@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -36,7 +35,7 @@ class State(StrEnum):
 
 
 def back_off_s(attempt: int, rng: random.Random) -> float:
-    """Return how long to wait before the next attempt (the first failure is attempt 0): 1 s doubling to 30 s, jittered."""
+    """Return how long to wait after failure number `attempt` (from 0): 1 s doubling to 30 s, jittered."""
     return min(BACK_OFF_LAST_S, BACK_OFF_FIRST_S * 2.0 ** min(attempt, 10)) * rng.uniform(0.5, 1.0)
 
 
@@ -101,8 +100,7 @@ class CameraConnection:
     def read_now(self) -> None:
         """Take what has arrived; the reading round calls this when it is the camera's turn."""
         if self._connection is not None:
-            with contextlib.suppress(RtspError):  # `ended` tells of it
-                self._connection.read_now()
+            self._connection.read_now()
 
     def watched(self, watched: bool) -> None:
         """Somebody watches (read at every arrival), or nobody does any more (read in helpings)."""
@@ -115,8 +113,7 @@ class CameraConnection:
         connection = self._connection
         if connection is None:
             return
-        with contextlib.suppress(RtspError):  # `ended` tells of it
-            connection.check_alive()
+        connection.check_alive()
         (before, at), now = self._seen, time.monotonic()
         self._seen = (connection.session.bytes_received, now)
         self._fit_pause(connection, (self._seen[0] - before) * 8 / max(now - at, 0.001))
@@ -125,22 +122,21 @@ class CameraConnection:
         address = CameraAddress.parse(self.source.url)
         settings = self._settings
         window = receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S)
-        opened = RtspConnection.open(
-            address,
-            on_access_unit=self._picture,
-            buffer=self._reading.buffer,
-            window=window,
-            connect_timeout=settings.connect_timeout_seconds,
-            stall_s=settings.stall_seconds,
-        )
-        async with contextlib.AsyncExitStack() as stack:
-            async with self._gate:
-                connection = await stack.enter_async_context(opened)
+        async with self._gate:
+            connection = await RtspConnection.open(
+                address,
+                on_access_unit=self._picture,
+                buffer=self._reading.buffer,
+                window=window,
+                connect_timeout=settings.connect_timeout_seconds,
+                stall_timeout=settings.stall_seconds,
+            )
+        async with connection:
             self._connection = connection
             try:
                 self._choose_reading(connection)
                 self._seen = (connection.session.bytes_received, time.monotonic())
-                raise await connection.ended()
+                await connection.ended()
             finally:
                 self._connection = None
                 self._reading.remove(self)
@@ -148,16 +144,16 @@ class CameraConnection:
     def _choose_reading(self, connection: RtspConnection) -> None:
         if self._watched or self._settings.read_pause_ms == 0:
             self._reading.remove(self)
-            connection.set_prompt(True)
+            connection.read_promptly()
         else:
-            connection.set_prompt(False)
-            self._pause_s = pause_s(self._settings.read_pause_ms / 1000, connection.window_granted, ASSUMED_BITS_PER_S)
+            connection.read_on_demand()
+            self._pause_s = pause_s(self._settings.read_pause_ms / 1000, connection.window, ASSUMED_BITS_PER_S)
             self._reading.add(self, self._pause_s)
 
     def _fit_pause(self, connection: RtspConnection, bits_per_s: float) -> None:
         if self._watched or self._settings.read_pause_ms == 0:
             return
-        pause = pause_s(self._settings.read_pause_ms / 1000, connection.window_granted, bits_per_s * 1.5)
+        pause = pause_s(self._settings.read_pause_ms / 1000, connection.window, bits_per_s * 1.5)
         # Twice as long or half as short is worth a change; less is noise.
         if not 0.67 < pause / self._pause_s < 1.5:
             self._pause_s = pause

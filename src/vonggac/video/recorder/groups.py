@@ -1,13 +1,14 @@
 """Pictures into groups: what is appended to a file in one write.
 
-A group of pictures begins with a key frame and ends where the next one arrives; long ones are cut into pieces of at most
-two seconds or one mebibyte, so that a crash loses little and memory stays small. Pure: access units in, pieces out.
+A group of pictures begins with a key frame and ends where the next one arrives; long ones are cut into pieces of at
+most two seconds or one mebibyte, so that a crash loses little and memory stays small. Access units in, pieces out.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
@@ -135,6 +136,6 @@ class GroupAssembler:
         # nothing that is shown earlier is still to come: then the pictures so far fill their time without a hole.
         if unit.pts <= self._highest_pts:
             return False
-        shown = self._highest_pts - min(other.pts for other in units)
-        step = shown // max(1, len(units) - 1)
-        return unit.pts - self._highest_pts <= step * 3 // 2 + 1
+        shown = sorted(other.pts for other in units)
+        steps = sorted(after - before for before, after in pairwise(shown))
+        return steps[-1] <= steps[len(steps) // 2] * 3 // 2

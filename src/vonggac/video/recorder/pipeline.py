@@ -3,8 +3,8 @@
     event loop ──begin──▶ index thread ──row is open──▶ writer thread ──▶ sync thread ──▶ index thread
                ──append, finish─────────────────────▶ writer thread      (sync, close)   (row is complete)
 
-The order makes a crash harmless: the row is opened before the file (no file without a row), and completed after the file
-is synced (no row that promises more than the disk holds). What waits is bounded: `append` refuses above the limit.
+The order makes a crash harmless: the row is opened before the file (no file without a row), and completed after the
+file is synced (no row that promises more than the disk holds). What waits is bounded: `append` refuses above the limit.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from vonggac.core.clock import utc
 from vonggac.core.errors import VonggacError
 from vonggac.video.index import CompletedRecording, OpenedRecording
 from vonggac.video.models import GapReason
-from vonggac.video.mp4 import GroupEntry, codec_string, init_segment, pack_groups
+from vonggac.video.mp4 import GroupEntry, codec_string, group_table, init_segment
 from vonggac.video.recorder.disk import Disk
 from vonggac.video.recorder.fragments import FragmentBuilder
 from vonggac.video.recorder.groups import Piece
@@ -83,7 +83,7 @@ class RecordingFile:
     @property
     def media_end(self) -> int:
         """Media time of the run up to which it is written."""
-        return self.media_start + sum(group.duration for group in self._groups)
+        return self.media_start + sum(group.duration_ticks for group in self._groups)
 
     @property
     def absolute(self) -> Path:
@@ -112,10 +112,10 @@ class RecordingFile:
             camera_id=self.camera_id,
             start_us=self.start_us,
             end_us=max(self.end_us, self.start_us + 1),
-            media_duration=sum(group.duration for group in self._groups),
+            media_duration=sum(group.duration_ticks for group in self._groups),
             size=self.size,
             frames=self.frames,
-            groups=pack_groups(self._groups),
+            groups=group_table.pack(self._groups),
             lost_packets=self.lost_packets,
             clock_offset_us=self.clock_offset_us,
         )
@@ -150,7 +150,7 @@ class RecordingFile:
             GroupEntry(
                 offset=self.size,
                 size=size,
-                duration=fragment.duration,
+                duration_ticks=fragment.duration,
                 frames=len(piece.units),
                 key=piece.starts_group,
                 damaged=fragment.bent,

@@ -6,6 +6,7 @@ compared with their rows; what is older is the keeper's to compare, in the backg
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ class _Away:
 
 
 def _finish_file(
-    mounted: dict[object, MountedVolume], row: Recording, report: Recovery
+    mounted: dict[uuid.UUID, MountedVolume], row: Recording, report: Recovery
 ) -> CompletedRecording | _Away | None:
     volume = mounted.get(row.volume_id)
     if volume is None:

@@ -41,8 +41,7 @@ def read_pasts(session: Session, now_us: int) -> dict[uuid.UUID, CameraPast]:
             pasts[camera_id].hours = hours
     for gap in index.open_gaps(session):
         if gap.camera_id in pasts:
-            reason = GapReason(gap.reason) if gap.reason in GapReason else GapReason.UNKNOWN
-            pasts[gap.camera_id].gap = OpenGap(gap.start_us, reason, gap.detail, gap.id)
+            pasts[gap.camera_id].gap = OpenGap(gap.start_us, GapReason(gap.reason), gap.detail, gap.id)
     for camera_id, past in pasts.items():
         past.recorded_until_us = index.last_recorded(session, camera_id) or 0
     return pasts

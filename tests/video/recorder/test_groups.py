@@ -1,0 +1,113 @@
+"""Pictures become pieces: whole groups, long ones cut, nothing undecodable let in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vonggac.video.recorder.groups import PIECE_BYTES, PIECE_TICKS, Break, GroupAssembler, Piece
+from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
+
+PARAMETERS = VideoParameters("h264", (b"\x67sps", b"\x68pps"), 1280, 720, 0, 15.0)
+STEP = VIDEO_TIMESCALE // 15
+
+
+def picture(
+    number: int,
+    *,
+    key: bool = False,
+    size: int = 10,
+    lost: int = 0,
+    pts: int | None = None,
+    parameters: VideoParameters = PARAMETERS,
+) -> AccessUnit:
+    at = number * STEP if pts is None else pts
+    return AccessUnit(at, key, bytearray(size), parameters, number * STEP * 1_000_000_000 // VIDEO_TIMESCALE, lost)
+
+
+def pieces_of(units: list[AccessUnit], assembler: GroupAssembler | None = None) -> list[Piece]:
+    assembler = assembler or GroupAssembler()
+    pieces = [piece for unit in units if (piece := assembler.add(unit)) is not None]
+    if (last := assembler.flush()) is not None:
+        pieces.append(last)
+    return pieces
+
+
+def test_a_group_ends_where_the_next_key_frame_arrives() -> None:
+    pieces = pieces_of([picture(n, key=n % 15 == 0) for n in range(45)])
+    assert [len(piece.units) for piece in pieces] == [15, 15, 15]
+    assert [piece.end_pts for piece in pieces] == [15 * STEP, 30 * STEP, None]
+    assert all(piece.starts_group for piece in pieces)
+
+
+def test_pictures_before_the_first_key_frame_are_dropped_and_counted() -> None:
+    assembler = GroupAssembler()
+    pieces = pieces_of([picture(n, key=n == 7) for n in range(10)], assembler)
+    assert assembler.dropped == 7
+    assert [unit.pts for piece in pieces for unit in piece.units] == [7 * STEP, 8 * STEP, 9 * STEP]
+
+
+def test_a_long_group_is_cut_after_two_seconds() -> None:
+    pieces = pieces_of([picture(n, key=n == 0) for n in range(100)])
+    assert [len(piece.units) for piece in pieces] == [30, 30, 30, 10]
+    assert [piece.starts_group for piece in pieces] == [True, False, False, False]
+    assert pieces[0].end_pts == pieces[1].units[0].pts
+
+
+def test_a_large_group_is_cut_after_a_mebibyte() -> None:
+    pieces = pieces_of([picture(n, key=n == 0, size=PIECE_BYTES // 4) for n in range(20)])
+    assert max(piece.size for piece in pieces) <= PIECE_BYTES + PIECE_BYTES // 4
+
+
+def test_after_a_loss_recording_goes_on_at_the_next_key_frame() -> None:
+    units = [picture(n, key=n % 10 == 0, lost=3 if n == 14 else 0) for n in range(30)]
+    assembler = GroupAssembler()
+    pieces = pieces_of(units, assembler)
+    assert [piece.broken_by for piece in pieces] == [None, Break.LOSS, None]
+    assert [unit.pts // STEP for unit in pieces[1].units] == [10, 11, 12, 13]
+    assert pieces[2].units[0].pts == 20 * STEP
+    assert assembler.dropped == 6
+
+
+def test_a_jump_of_the_cameras_clock_is_a_seam() -> None:
+    units = [picture(n, key=n % 10 == 0, pts=n * STEP + (10**9 if n >= 20 else 0)) for n in range(30)]
+    pieces = pieces_of(units)
+    assert [piece.broken_by for piece in pieces] == [None, Break.JUMP, None]
+
+
+def test_new_parameters_at_a_key_frame_lose_no_picture() -> None:
+    other = VideoParameters("h264", (b"\x67two", b"\x68pps"), 1920, 1080)
+    units = [picture(n, key=n % 10 == 0, parameters=other if n >= 10 else PARAMETERS) for n in range(20)]
+    pieces = pieces_of(units)
+    assert [piece.broken_by for piece in pieces] == [Break.PARAMETERS, None]
+    assert sum(len(piece.units) for piece in pieces) == 20
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(1, 200_000)), max_size=200))
+def test_whatever_comes_no_picture_is_doubled_or_reordered_and_every_piece_is_bounded(
+    plan: list[tuple[bool, int, int]],
+) -> None:
+    units = [picture(n, key=key, lost=lost // 2, size=size) for n, (key, lost, size) in enumerate(plan)]
+    assembler = GroupAssembler()
+    pieces = pieces_of(units, assembler)
+    taken = [unit.pts for piece in pieces for unit in piece.units]
+    assert taken == sorted(set(taken))
+    assert len(taken) + assembler.dropped == len(units)
+    for piece in pieces:
+        assert piece.units[-1].pts - piece.units[0].pts <= PIECE_TICKS
+        assert piece.size == sum(len(unit.data) for unit in piece.units)
+        assert all(not unit.key for unit in piece.units[1:])
+
+
+def test_reordered_pictures_are_cut_only_where_nothing_earlier_is_still_to_come() -> None:
+    shown = [0]
+    for anchor in range(3, 150, 3):
+        shown += [anchor, anchor - 2, anchor - 1]
+    units = [
+        AccessUnit(at * STEP, n == 0, bytearray(10), PARAMETERS, n * STEP * 100_000 // 9, 0)
+        for n, at in enumerate(shown)
+    ]
+    pieces = pieces_of(units)
+    assert len(pieces) > 3
+    for before, after in zip(pieces, pieces[1:], strict=False):
+        assert max(unit.pts for unit in before.units) < min(unit.pts for unit in after.units)
