@@ -1,0 +1,78 @@
+"""What a process and all its descendants use: CPU time without gaps, memory without counting shared pages twice."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+
+import psutil
+
+
+def cpu_seconds(roots: Sequence[int]) -> float:
+    """Return user and system time spent by these processes and all their descendants up to now, in seconds.
+
+    A descendant that has ended is counted too: its time is with the parent that waited for it (proc(5): cutime and
+    cstime), and a zombie still has its own.
+    """
+    total = 0.0
+    for process in tree(roots):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def proportional_bytes(roots: Sequence[int], samples: int = 3, pause_s: float = 1.0) -> float:
+    """Return the proportional set size (PSS) of the processes and their descendants: the median of some samples."""
+    seen = []
+    for number in range(samples):
+        if number:
+            time.sleep(pause_s)
+        total = 0
+        for process in tree(roots):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                total += process.memory_full_info().pss
+        seen.append(total)
+    return statistics.median(seen)
+
+
+def tree(roots: Sequence[int]) -> list[psutil.Process]:
+    """Return the processes and their descendants that exist now."""
+    found: dict[int, psutil.Process] = {}
+    for pid in roots:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)
+            for process in [root, *root.children(recursive=True)]:
+                found[process.pid] = process
+    return list(found.values())
+
+
+def busy_seconds() -> float:
+    """Return how long all processors of this machine have been busy, in seconds (what a hypervisor took included)."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def kill(roots: Sequence[int]) -> None:
+    """Kill the processes and all their descendants at once (SIGKILL), as a power cut would."""
+    for process in tree(roots):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+
+
+def stop(started: Sequence[subprocess.Popen[bytes]], timeout_s: float = 30.0) -> None:
+    """Ask the processes to end (SIGTERM) and wait until all have; those that do not are killed with their trees."""
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+    end = time.monotonic() + timeout_s
+    for process in started:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            kill([process.pid])
+            process.wait()
