@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from vonggac.core.clock import microseconds, utc
+from vonggac.core.text import SORT_KEY_LENGTH
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,7 +82,7 @@ RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """Key of rows that come by the million; SQLite counts up only a column of the type INTEGER."""
 
 
-SortText = sa.String(700).with_variant(sa.String(700, collation="C"), "postgresql")
+SortText = sa.String(SORT_KEY_LENGTH).with_variant(sa.String(SORT_KEY_LENGTH, collation="C"), "postgresql")
 """A column of `text.sort_key`: compared by code point, whatever the database's own language is."""
 
 
@@ -107,12 +108,18 @@ class Database:
                 connect_args={"connect_timeout": 10, "options": "-c statement_timeout=60000"},
             )
         self._writing = self.engine.execution_options(vonggac_write=True)
+        # SQLite's transactions are one picture anyway; PostgreSQL's only from this level on.
+        self._reading = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="database")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a transaction that only reads: one consistent picture, waits for nobody."""
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+        with Session(self._reading, autoflush=False, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

@@ -10,16 +10,22 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from vonggac.core.backoff import BackOff
 from vonggac.core.clock import utc_now
 from vonggac.core.database import Base, Database, Key, Moment, RowId
+from vonggac.core.log import get_logger
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ADVISORY_LOCK = 0x766F6E67
 _CHANNEL = "vonggac_event"
@@ -83,7 +89,8 @@ def announce(
 ) -> None:
     """Add an event to the transaction that makes it true.
 
-    `topic` is "package.what" in the past tense ("camera.added"); `payload` is what JSON can hold.
+    `topic` is "package.what" in the past tense ("camera.added"); `payload` is what JSON can hold. Call it late in the
+    transaction: from here to its commit no other one can announce anything.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
@@ -99,7 +106,7 @@ def latest(session: Session) -> int:
 
 
 def events_after(session: Session, last_id: int, topics: Sequence[str] = (), limit: int = 500) -> Batch:
-    """Return events after `last_id` in commit order; LogPruned when some of them are gone.
+    """Return events after `last_id` in commit order; LogPruned when some of them are gone (or may be).
 
     `topics` are prefixes ("camera." or "camera.added"); none means every topic.
     """
@@ -111,7 +118,9 @@ def events_after(session: Session, last_id: int, topics: Sequence[str] = (), lim
     if topics:
         query = query.where(sa.or_(*(EventRow.topic.startswith(topic, autoescape=True) for topic in topics)))
     events = [Event(r.id, r.at, r.topic, r.subject, r.unit_id, r.payload) for r in session.scalars(query)]
-    return Batch(events, events[-1].id if len(events) == limit else max(newest, last_id))
+    if len(events) == limit:
+        return Batch(events, events[-1].id)
+    return Batch(events, max([newest, last_id, *(event.id for event in events[-1:])]))
 
 
 def subscriber_position(session: Session, name: str) -> int | None:
@@ -172,20 +181,37 @@ async def _postgresql_changes(database: Database) -> AsyncGenerator[None, None]:
     import psycopg
 
     url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    retry_s = 1.0
+    back_off = BackOff(1.0, 30.0)
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10) as connection:
                 await connection.execute(f"LISTEN {_CHANNEL}")
-                retry_s = 1.0
+                back_off.reset()
                 yield
                 while True:
                     async for _ in connection.notifies(timeout=30, stop_after=1):
                         pass
                     yield
-        except psycopg.OperationalError:
-            await asyncio.sleep(retry_s)
-            retry_s = min(retry_s * 2, 30.0)
+        except psycopg.OperationalError as error:
+            pause_s = back_off.next()
+            get_logger().warning(
+                "The database sends no notifications", reason=" ".join(str(error).split()), again_in_s=round(pause_s, 1)
+            )
+            await asyncio.sleep(pause_s)
+
+
+async def _patiently(
+    database: Database, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    back_off = BackOff(1.0, 30.0)
+    while True:
+        try:
+            return await database.query(work, *args, **kwargs)
+        except OperationalError as error:
+            pause_s = back_off.next()
+            reason = " ".join(str(error.orig).split())
+            get_logger().warning("The event log cannot be read", reason=reason, again_in_s=round(pause_s, 1))
+            await asyncio.sleep(pause_s)
 
 
 async def follow(
@@ -193,13 +219,14 @@ async def follow(
 ) -> AsyncGenerator[Event, None]:
     """Yield events as they are committed, from `after` on (None: only new ones); LogPruned when too far behind.
 
-    For readers that need no memory across restarts (the browser's stream, a role that reloads at start).
+    For readers that need no memory across restarts (the browser's stream, a role that reloads at start). A database
+    that is away for a while is waited for.
     """
-    last_id = after if after is not None else await database.query(latest)
+    last_id = after if after is not None else await _patiently(database, latest)
     async with contextlib.aclosing(changes(database, poll_s)) as woken:
         async for _ in woken:
             while True:
-                batch = await database.query(events_after, last_id, topics)
+                batch = await _patiently(database, events_after, last_id, topics)
                 last_id = batch.position
                 for event in batch.events:
                     yield event

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vonggac.core.errors import NotInitialised, VonggacError
 
 _NONCE = 12
+_TAG = 16
 _VERSION = b"\x01"
 
 
@@ -31,7 +32,7 @@ class SecretBox:
     def open(self, sealed: bytes, context: str) -> str:
         """Return the secret; VonggacError when the key or the context is another one."""
         try:
-            if sealed[:1] != _VERSION:
+            if sealed[:1] != _VERSION or len(sealed) < 1 + _NONCE + _TAG:
                 raise InvalidTag
             return self._cipher.decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], context.encode()).decode()
         except InvalidTag:

@@ -206,10 +206,19 @@ def parse(text: str, environment: Mapping[str, str], source: str = FILE_NAME) ->
             section[option.key] = value.split(",") if option.kind == "tuple" else value
             source_of_value = option.variable
             _check_one(option, section[option.key], source_of_value)
+    _refuse_unknown_variables(environment)
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{source}: {_plain(error)}") from error
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {option.variable for option in options()}
+    sections = tuple(f"{PREFIX}{field.name}_".upper() for field in msgspec.structs.fields(Settings))
+    for name in environment:
+        if name.startswith(sections) and name not in known:
+            raise SettingsError(f"The environment variable {name} is no setting. `vonggac settings` lists them all.")
 
 
 def load(data: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import gc
 import os
-import random
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from datetime import datetime
 from sqlalchemy.exc import OperationalError
 
 from vonggac.core import presence, systemd
+from vonggac.core.backoff import BackOff
 from vonggac.core.clock import utc_now
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.eventlog import announce
@@ -45,28 +45,13 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 
-class BackOff:
-    """How long to wait before the next start: doubled each time up to a limit, jittered, reset by a healthy life."""
-
-    def __init__(self, chance: Callable[[], float] = random.random) -> None:
-        self._chance = chance
-        self._pause_s = FIRST_PAUSE_S
-
-    def after(self, lived_s: float) -> float:
-        """Return the pause in seconds after a life of so many seconds."""
-        if lived_s >= HEALTHY_AFTER_S:
-            self._pause_s = FIRST_PAUSE_S
-        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, LONGEST_PAUSE_S)
-        return pause_s * (0.5 + self._chance() / 2)
-
-
 @dataclass(slots=True)
 class SupervisedRole:
     """One role: its name, what it does in its own process (returns the exit status), and how it fares."""
 
     name: str
     run: Callable[[], int]
-    back_off: BackOff = field(default_factory=BackOff)
+    back_off: BackOff = field(default_factory=lambda: BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S))
     pid: int = 0
     started_s: float = 0.0
     heard_s: float | None = None
@@ -96,7 +81,7 @@ class Supervisor:
         self._untold: deque[Death] = deque(maxlen=100)
         self._telling: tuple[int, list[Death]] | None = None  # the child that tells now, and what
         self._tell_from_s = 0.0
-        self._tell_back_off = BackOff()
+        self._tell_back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._close_in_child: list[int] = []
         self._mask: set[int] = set()
         self._killed = False
@@ -155,7 +140,9 @@ class Supervisor:
 
     def _died(self, role: SupervisedRole, status: int) -> None:
         now_s = time.monotonic()
-        pause_s = role.back_off.after(now_s - role.started_s)
+        if now_s - role.started_s >= HEALTHY_AFTER_S:
+            role.back_off.reset()
+        pause_s = role.back_off.next()
         death = Death(role.name, role.pid, _in_words(status), utc_now())
         role.pid = 0
         role.due_s = now_s + pause_s
@@ -197,10 +184,10 @@ class Supervisor:
     def _told(self, status: int, deaths: Sequence[Death]) -> None:
         self._telling = None
         if status == 0:
-            self._tell_back_off = BackOff()
+            self._tell_back_off.reset()
         else:
             self._untold.extendleft(reversed(deaths))
-            self._tell_from_s = time.monotonic() + self._tell_back_off.after(0.0)
+            self._tell_from_s = time.monotonic() + self._tell_back_off.next()
 
     def _stop(self) -> None:
         self._log.info("The roles are asked to end")

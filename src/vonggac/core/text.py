@@ -9,6 +9,8 @@ import unicodedata
 _LETTERS = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 _RANK = {letter: chr(0x61 + rank) if rank < 26 else chr(0xE0 + rank) for rank, letter in enumerate(_LETTERS)}
 # Order of tones within a syllable: level, falling, asking, tumbling, rising, heavy.
+SORT_KEY_LENGTH = 700
+"""Enough for a name of 200 letters; of a longer key (names full of numbers) the end is cut."""
 _TONES = {"\u0300": "1", "\u0309": "2", "\u0303": "3", "\u0301": "4", "\u0323": "5"}
 
 
@@ -19,14 +21,20 @@ def normalise(text: str) -> str:
 
 def fold(text: str) -> str:
     """Return the text as it is searched: small letters without any accent ("Đức Trọng" gives "duc trong")."""
-    decomposed = unicodedata.normalize("NFD", normalise(text).casefold().replace("đ", "d"))
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    folded = normalise(text)
+    while True:
+        # Once is enough for Vietnamese; some letters of other scripts show a new accent when one is gone.
+        decomposed = unicodedata.normalize("NFD", folded.casefold().replace("đ", "d"))
+        plain = normalise("".join(letter for letter in decomposed if not unicodedata.combining(letter)))
+        if plain == folded:
+            return plain
+        folded = plain
 
 
 def sort_key(text: str) -> str:
     """Return a key whose order by code point is the Vietnamese order: letters first, then tones, then case.
 
-    Numbers are compared by value up to nine digits, so that "Tổ 2" precedes "Tổ 10".
+    At most SORT_KEY_LENGTH characters. Numbers are compared by value up to nine digits: "Tổ 2" precedes "Tổ 10".
     """
     letters: list[str] = []
     tones: list[str] = []
@@ -39,10 +47,12 @@ def sort_key(text: str) -> str:
                 tone = _TONES[part]
             else:
                 base += part
-        base = unicodedata.normalize("NFC", base)
-        letters.append(_RANK.get(base, base))
+        letter = unicodedata.normalize("NFC", base)
+        # A foreign accent (ü) sorts with its letter; in the last part of the key the two still differ.
+        letters.append(_RANK.get(letter) or _RANK.get(base[:1]) or letter)
         tones.append(tone)
-    return "".join(letters) + "\x01" + "".join(tones) + "\x01" + normalise(text).swapcase()
+    key = "".join(letters) + "\x01" + "".join(tones) + "\x01" + normalise(text).swapcase()
+    return key[:SORT_KEY_LENGTH]
 
 
 def slug(text: str, limit: int = 40) -> str:
