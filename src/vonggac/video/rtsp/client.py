@@ -1,9 +1,11 @@
 """The connection to a camera: a non-blocking socket under an `RtspSession`, on asyncio or uvloop.
 
 No asyncio transport stands in the media path: it would read ahead of us. The socket is read by us alone, either
-whenever the kernel has something (`prompt`, while someone watches) or when the recorder's schedule says so
-(`read_now`, which costs least: one call of the kernel for hundreds of packets). One buffer serves all connections of a
+whenever the kernel has something (`read_promptly`, while someone watches) or when the recorder's schedule says so
+(`read_now`, which costs least: one call of the kernel for dozens of packets). One buffer serves all connections of a
 process; what is left of an incomplete packet after a read is kept per connection.
+
+Whatever ends a connection is told in one place, `ended`; reading and checking never raise for what a camera does.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
+from types import TracebackType
+from typing import NoReturn, Self
 
 from vonggac.video.rtsp.address import CameraAddress
 from vonggac.video.rtsp.errors import RtspError
@@ -48,18 +51,17 @@ class RtspConnection:
     """A playing camera. Made by `open`; whoever holds it reads it, checks that it lives, and closes it."""
 
     def __init__(
-        self, session: RtspSession, sock: socket.socket, buffer: memoryview, clock: Clock, stall_s: float
+        self, session: RtspSession, sock: socket.socket, buffer: memoryview, clock: Clock, stall_timeout: float
     ) -> None:
         self.session = session
-        self.window_granted = _granted(sock)
-        """Bytes of the socket's receive buffer, as the kernel counts: about twice what of it holds data."""
-        self.prompt = False
-        """True: read whenever something comes; False: only by `read_now`."""
+        self.window = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        """Bytes that the kernel grants us to leave unread; it reports twice that, with its book-keeping (socket(7))."""
         self._loop = asyncio.get_running_loop()
         self._socket = sock
         self._buffer = buffer
         self._clock = clock
-        self._stall_ns = int(stall_s * 1e9)
+        self._stall_ns = int(stall_timeout * 1e9)
+        self._prompt = False
         self._leftover = b""
         self._unsent = b""
         self._alive_since_ns = 0
@@ -68,7 +70,6 @@ class RtspConnection:
         self._closed = False
 
     @classmethod
-    @contextlib.asynccontextmanager
     async def open(
         cls,
         address: CameraAddress,
@@ -77,16 +78,16 @@ class RtspConnection:
         buffer: memoryview | None = None,
         window: int = MIN_WINDOW,
         connect_timeout: float = HANDSHAKE_TIMEOUT_S,
-        stall_s: float = STALL_S,
+        stall_timeout: float = STALL_S,
         user_agent: str = USER_AGENT,
         clock: Clock = time.monotonic_ns,
-    ) -> AsyncIterator[RtspConnection]:
-        """Connect, log in and play; on leaving the block TEARDOWN and close.
+    ) -> RtspConnection:
+        """Connect, log in and play: `async with await RtspConnection.open(…) as connection`, or `close` it at the end.
 
         `connect_timeout` (seconds) bounds everything up to the answer to PLAY. `buffer` may be shared by all
         connections of a loop, at least MIN_BUFFER bytes, and is only used inside a read. `window`: bytes, from
-        `receive_window`. The connection begins paused: set `prompt` or call `read_now`. RtspError where the camera
-        cannot be played; what ends it later comes from `read_now`, `check_alive` and `ended`.
+        `receive_window`. The connection begins paused: call `read_promptly`, or `read_now` again and again. The first
+        pictures may come before this returns. RtspError where the camera cannot be played.
         """
         if buffer is None:
             buffer = memoryview(bytearray(MIN_BUFFER))
@@ -97,70 +98,76 @@ class RtspConnection:
         try:
             async with asyncio.timeout(connect_timeout):
                 sock = await _connect(address, window)
-                connection = cls(session, sock, buffer, clock, stall_s)
+                connection = cls(session, sock, buffer, clock, stall_timeout)
                 await connection._handshake()
         except TimeoutError:
             if connection is not None:
-                connection._close_now()
-            at = "takes our connection and then does not answer" if connection else "does not answer"
-            raise RtspError("timed_out", f"The camera at {address.redacted} {at} ({connect_timeout:g} s).") from None
+                connection._release()
+            what = "takes our connection and then does not answer" if connection else "does not answer"
+            raise RtspError("timed_out", f"The camera at {address.redacted} {what} ({connect_timeout:g} s).") from None
         except BaseException:
             if connection is not None:
-                connection._close_now()
+                connection._release()
             raise
-        try:
-            yield connection
-        finally:
-            await connection.close()
+        return connection
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     # Reading.
 
-    def set_prompt(self, prompt: bool) -> None:
-        """Switch between reading whenever something comes and only by `read_now`."""
-        if prompt == self.prompt or self._closed:
-            return
-        self.prompt = prompt
-        if prompt:
-            self._loop.add_reader(self._socket, self._on_readable)
-        else:
+    def read_promptly(self) -> None:
+        """Read whenever something comes, from now on: what someone watches."""
+        if not self._prompt and not self._closed:
+            self._prompt = True
+            self._loop.add_reader(self._socket, self.read_now)
+
+    def read_on_demand(self) -> None:
+        """Read only when `read_now` is called, from now on."""
+        if self._prompt and not self._closed:
+            self._prompt = False
             self._loop.remove_reader(self._socket)
 
     def read_now(self, buffer: memoryview | None = None) -> bool:
-        """Take what the kernel has, without waiting; True: more may be there. RtspError when it has ended."""
-        if self._ended.done():
-            raise self._ended.result()
+        """Take what the kernel has, without waiting, through `buffer` or the one given to `open`.
+
+        True: more may be there. False: that was all, or the connection has ended.
+        """
+        if self._closed:
+            return False
         try:
             return self._read(self._buffer if buffer is None else buffer)
         except RtspError as error:
-            self._end(error)
-            raise
+            self._lose(error)
+            return False
         except BaseException:
             # Our own fault, or the callback's: the place in the stream is lost, and with it the connection.
             self._end(RtspError("protocol", "The stream was given up after an internal error."))
             raise
 
-    def check_alive(self, now_ns: int | None = None) -> None:
-        """Raise RtspError where the connection has ended or brings no pictures; keep the session alive. Cheap."""
-        if self._ended.done():
-            raise self._ended.result()
+    def check_alive(self, now_ns: int | None = None) -> bool:
+        """End the connection where it brings no pictures; send signs of life; True while it lives. Cheap: ask often."""
+        if self._closed:
+            return False
         now_ns = self._clock() if now_ns is None else now_ns
-        if self._silent_since(now_ns) and now_ns - self._looked_ns > self._stall_ns // 5:
-            self.read_now()  # nobody has looked for long: it is we who were late
-        if self._silent_since(now_ns):
-            seconds = (now_ns - self._last_sign_ns()) / 1e9
-            what = "sends no pictures" if self.session.packets == 0 else "has stopped sending pictures"
-            error = RtspError("stalled", f"The camera is connected but {what} ({seconds:.0f} s).")
-            self._end(error)
-            raise error
+        if self._is_silent(now_ns) and now_ns - self._looked_ns > self._stall_ns // 5:
+            self.read_now()  # nobody has looked for long: perhaps it is we who were late
         try:
+            if self._is_silent(now_ns):
+                raise self._stalled(now_ns)
             self._keep_alive(now_ns)
         except RtspError as error:
-            self._end(error)
-            raise
+            self._lose(error)
+        return not self._closed
 
-    async def ended(self) -> RtspError:
-        """Wait until the connection ends by itself, and return why."""
-        return await asyncio.shield(self._ended)
+    async def ended(self) -> NoReturn:
+        """Wait until the connection ends, and raise the RtspError that says why ("closed" after `close`)."""
+        raise await asyncio.shield(self._ended)
 
     def fileno(self) -> int:
         """The socket's descriptor; -1 after the end."""
@@ -170,19 +177,15 @@ class RtspConnection:
         """Send TEARDOWN, wait shortly for the answer, close. Never raises for what the camera does."""
         if self._closed:
             return
-        if not self._ended.done():
-            self.set_prompt(False)
-            with contextlib.suppress(RtspError, OSError, TimeoutError):
+        self.read_on_demand()
+        try:
+            with contextlib.suppress(RtspError, TimeoutError):
                 async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
                     await self._tear_down()
+        finally:
             self._end(RtspError("closed", "The connection was closed from this side."))
-        self._close_now()
 
     # Below: the socket.
-
-    def _on_readable(self) -> None:
-        with contextlib.suppress(RtspError):  # `ended` tells of it
-            self.read_now()
 
     def _read(self, buffer: memoryview) -> bool:
         now_ns = self._looked_ns = self._clock()
@@ -200,23 +203,17 @@ class RtspConnection:
             except OSError as error:
                 raise _broken(error) from None
             if count == 0:
-                self.session.end_of_stream()
                 raise RtspError("closed", "The camera has closed the connection.")
             self.session.bytes_received += count
-            self._take(buffer, kept + count, now_ns)
+            used = self.session.receive(buffer, kept + count, now_ns)
+            self._leftover = bytes(buffer[used : kept + count])
             if count < len(room):
                 break
         else:
             return True
-        if self._unsent or now_ns >= self.session.next_keepalive_ns:
+        if self._unsent or self.session.has_output or now_ns >= self.session.next_keepalive_ns:
             self._keep_alive(now_ns)
         return False
-
-    def _take(self, buffer: memoryview, end: int, now_ns: int) -> None:
-        used = self.session.receive(buffer, end, now_ns)
-        self._leftover = bytes(buffer[used:end]) if used < end else b""
-        if self.session.has_output:
-            self._send()
 
     def _keep_alive(self, now_ns: int) -> None:
         if self.session.keepalive_due(now_ns):
@@ -265,23 +262,30 @@ class RtspConnection:
         used = self.session.receive(memoryview(data), len(data), self._clock())
         self._leftover = data[used:]
 
-    def _last_sign_ns(self) -> int:
-        return max(self.session.last_access_unit_ns, self._alive_since_ns)
+    def _silent_for(self, now_ns: int) -> int:
+        return now_ns - max(self.session.last_access_unit_ns, self._alive_since_ns)
 
-    def _silent_since(self, now_ns: int) -> bool:
-        return now_ns - self._last_sign_ns() > self._stall_ns
+    def _is_silent(self, now_ns: int) -> bool:
+        return not self._closed and self._silent_for(now_ns) > self._stall_ns
+
+    def _stalled(self, now_ns: int) -> RtspError:
+        what = "has stopped sending pictures" if self.session.access_units else "sends no pictures"
+        return RtspError("stalled", f"The camera is connected but {what} ({self._silent_for(now_ns) / 1e9:.0f} s).")
+
+    def _lose(self, error: RtspError) -> None:
+        """The camera has ended it: what it sent whole is still worth having."""
+        self._end(error)
+        self.session.end_of_stream()
 
     def _end(self, error: RtspError) -> None:
         if not self._ended.done():
             self._ended.set_result(error)
-        self._close_now()
+        self._release()
 
-    def _close_now(self) -> None:
+    def _release(self) -> None:
         if not self._closed:
+            self.read_on_demand()
             self._closed = True
-            if self.prompt:
-                self._loop.remove_reader(self._socket)
-                self.prompt = False
             self._socket.close()
             self._leftover = self._unsent = b""
 
@@ -313,29 +317,16 @@ async def _connect(address: CameraAddress, window: int) -> socket.socket:
 
 
 def _widen(sock: socket.socket, window: int) -> None:
-    """Ask for a receive buffer of `window` bytes, before connecting, so that TCP can announce it (RFC 7323 §2).
+    """Ask for a receive buffer of `window` bytes: before connecting, so that TCP can announce it (RFC 7323 §2).
 
-    Setting the size ends the kernel's own growing of it, so that a request cut down by `net.core.rmem_max` would leave
-    us with less than no request: then only a privileged process asks.
+    The kernel doubles the figure for its own book-keeping and cuts it at `net.core.rmem_max`, except for a process
+    with the right to pass that.
     """
     try:
-        if window <= _rmem_max():
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        else:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, window)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, window)
     except OSError:
-        return  # the kernel's own size, which `window_granted` reports
-
-
-def _rmem_max() -> int:
-    try:
-        return int(Path("/proc/sys/net/core/rmem_max").read_text())
-    except (OSError, ValueError):
-        return 212_992  # Linux's default
-
-
-def _granted(sock: socket.socket) -> int:
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        with contextlib.suppress(OSError):  # what was granted stands in `RtspConnection.window`
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
 
 def _refused(address: CameraAddress, error: OSError | None) -> RtspError:

@@ -176,27 +176,23 @@ class Depacketiser(ABC):
     def _out_of_step(self, view: memoryview, start: int, sequence: int) -> bool:
         """Judge a sequence number that is not the next one; False: leave the packet out."""
         (ssrc,) = _SSRC.unpack_from(view, start + 8)
-        if ssrc != self._ssrc:
-            self._note("the stream was begun anew without notice")
-            self._damage_at_least()
-            self._ssrc = ssrc
-        else:
-            ahead = sequence - (self._expect >> 32) & 0xFFFF
-            if ahead < 0x8000:
-                self.lost += ahead
-                self._lost_before += ahead
-            elif ahead >= 0x10000 - _LATE:
-                self._note("late or doubled packets left out")
-                return False
-            else:
-                self._note("sequence numbers ran backwards")
-                self._damage_at_least()
+        ahead = sequence - (self._expect >> 32) & 0xFFFF
+        if ssrc == self._ssrc and ahead >= 0x10000 - _LATE:
+            self._note("late or doubled packets left out")
+            return False
         if self._marked:
-            self._finish_picture()
+            self._finish_picture()  # whole, by its marker bit: what is missing came after it
         else:
             self._damaged = self._damaged or self._has_slice or self._unit_at >= 0
             self._drop_picture()
         self._gap = True
+        if ssrc == self._ssrc and ahead < 0x8000:
+            self.lost += ahead
+            self._lost_before += ahead
+        else:
+            self._note("the stream was begun anew without notice")
+            self._lost_before = max(1, self._lost_before)
+            self._ssrc = ssrc
         return True
 
     def _enter(self, timestamp: int) -> None:
@@ -249,12 +245,9 @@ class Depacketiser(ABC):
     def _damage(self, oddity: str) -> None:
         """Throw away the picture in the making and what follows with its time stamp."""
         self._note(oddity)
-        self._damage_at_least()
+        self._lost_before = max(1, self._lost_before)
         self._damaged = True
         self._drop_picture()
-
-    def _damage_at_least(self) -> None:
-        self._lost_before = max(1, self._lost_before)
 
     def _too_large(self) -> None:
         self._damage(f"pictures of over {MAX_PICTURE // 1024 // 1024} MiB left out")
