@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from vonggac.video.mp4.codec import sample_entry
+from vonggac.video.mp4.timing import MAX_SPAN
 from vonggac.video.stream import VIDEO_TIMESCALE, VideoParameters
 
 LAYOUT = 1
@@ -62,7 +63,7 @@ def init_segment(parameters: VideoParameters, *, presentation_delay: int, create
     again through the edit list, so that the first picture shows at its media time. `created_us`: wall clock, for
     whoever finds the file alone. UnusableParameters where no decoder could be configured.
     """
-    if not 0 <= presentation_delay < 1 << 31:
+    if not 0 <= presentation_delay < MAX_SPAN:
         raise ValueError(f"presentation delay out of range: {presentation_delay}")
     tables = box(
         b"stbl",

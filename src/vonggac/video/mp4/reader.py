@@ -29,6 +29,7 @@ from vonggac.video.mp4.boxes import (
 from vonggac.video.mp4.codec import parse_sample_entry
 from vonggac.video.mp4.errors import RecordingDamaged
 from vonggac.video.mp4.group_table import MAX_ENTRIES, GroupEntry
+from vonggac.video.mp4.timing import MAX_SPAN
 from vonggac.video.stream import VideoParameters
 
 MAX_INIT = 1 << 20
@@ -281,7 +282,7 @@ def _table_at(file: BinaryIO, offset: int) -> SampleTable:
     durations, sizes = array("I", numbers[0::fields]), array("I", numbers[1::fields])
     payload = sum(sizes)
     mdat, mdat_kind = _BOX.unpack_from(head, moof)
-    if mdat_kind != b"mdat" or mdat != 8 + payload or payload > MAX_PAYLOAD or min(durations) == 0:
+    if mdat_kind != b"mdat" or mdat != 8 + payload or payload > MAX_PAYLOAD or min(durations) == 0 or base >> 62:
         raise RecordingDamaged("The sample table of a group does not fit its pictures.")
     offsets = None
     if trun_flags & TRUN_SIGNED:
@@ -347,7 +348,7 @@ def _delay(track: bytes) -> int:
     if len(edits) != 28 or edits[0] != 1 or int.from_bytes(edits[4:8], "big") != 1:
         raise RecordingDamaged("The edit list of this recording is not ours.")
     (delay,) = struct.unpack_from(">q", edits, 16)
-    if not 0 <= delay < 1 << 31:
+    if not 0 <= delay < MAX_SPAN:
         raise RecordingDamaged("The edit list of this recording is not ours.")
     return int(delay)
 

@@ -22,6 +22,9 @@ DEFAULT_DURATION = VIDEO_TIMESCALE // 15
 """How long a picture lasts where nothing says so: 15 pictures a second, the district's most common setting."""
 MAX_DURATION = (1 << 31) - 1
 """6.6 hours: what also players that read the 32-bit field as signed understand."""
+MAX_SPAN = 1 << 28
+"""50 minutes: pictures of one fragment are drawn together to it, and no reorder delay reaches it, so that every offset
+fits its signed 32 bits. Real ones span seconds; a jump of the camera's clock begins a new run before it comes here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def reorder_delay(pts: Sequence[int], reorder_frames: int | None = None) -> int:
     if reorder_frames and len(shown) > 1:
         steps = sorted(map(sub, islice(shown, 1, None), shown))
         delay = max(delay, reorder_frames * steps[len(steps) // 2])
-    return min(delay, MAX_DURATION)
+    return min(delay, MAX_SPAN - 1)
 
 
 def decode_times(pts: Sequence[int], delay: int) -> list[int]:
@@ -117,8 +120,8 @@ def time_fragment(
     first picture of the next fragment shows; None: unknown, the last picture then lasts as long as the one before it,
     or `nominal`. `clean`: False where pictures of the neighbouring fragments show between these (a cut in mid-group).
     """
-    if not pts:
-        raise ValueError("a fragment without pictures has no times")
+    if not pts or not 0 <= delay < MAX_SPAN:
+        raise ValueError(f"no times can be made for {len(pts)} pictures and a delay of {delay}")
     if not reorder and not delay:
         durations = list(map(sub, islice(pts, 1, None), pts))
         first, last = pts[0], pts[-1]
@@ -134,13 +137,15 @@ def _mend(
     """The general case: pictures out of order, times that repeat or step back, steps too large for their field."""
     count = len(pts)
     order = sorted(range(count), key=pts.__getitem__) if reorder else range(count)
-    asked = [pts[index] for index in order]
-    bounds = (earliest, end) if clean or not reorder else (None, None)
-    shown = _small_steps(asked if _fits(asked, *bounds) else strictly_increasing(asked, *bounds))
+    # A decode time must lie between the neighbours; a presentation time only if theirs do not show in between.
+    slack = 0 if clean or not reorder else MAX_SPAN
+    shown = _within(
+        [pts[index] for index in order], max(0, earliest - slack), None if end is None else end + slack, MAX_SPAN
+    )
     presented = [0] * count
     for index, time in zip(order, shown, strict=True):
         presented[index] = time
-    decoded = shown if _fits(shown, earliest, end) else _small_steps(strictly_increasing(shown, earliest, end))
+    decoded = _within(shown, earliest, end, MAX_SPAN)
     if reorder:
         decoded = _not_after(decoded, [time + delay for time in presented])
     durations = list(map(sub, islice(decoded, 1, None), decoded))
@@ -157,23 +162,14 @@ def _mend(
     )
 
 
-def _fits(times: Sequence[int], lowest: int | None, limit: int | None) -> bool:
-    """True where the times increase strictly between the bounds."""
-    if lowest is not None and times[0] < lowest:
-        return False
-    if limit is not None and times[-1] >= limit:
-        return False
-    return len(times) < 2 or min(map(sub, islice(times, 1, None), times)) > 0
-
-
-def _small_steps(times: list[int]) -> list[int]:
-    """Return the times with every step over MAX_DURATION cut down to it."""
-    if times[-1] - times[0] <= MAX_DURATION:
-        return times
-    result = [times[0]]
-    for before, time in zip(times, islice(times, 1, None), strict=False):
-        result.append(result[-1] + min(time - before, MAX_DURATION))
-    return result
+def _within(times: list[int], lowest: int, limit: int | None, span: int) -> list[int]:
+    """Return the times, mended where they do not increase, leave their bounds or spread further than `span`."""
+    steps = map(sub, islice(times, 1, None), times)
+    if times[0] < lowest or (limit is not None and times[-1] >= limit) or min(steps, default=1) <= 0:
+        times = strictly_increasing(times, lowest, limit)
+    if times[-1] - times[0] >= span:
+        times = strictly_increasing(times, times[0], times[0] + span)
+    return times
 
 
 def _not_after(decoded: list[int], latest: list[int]) -> list[int]:
