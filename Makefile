@@ -27,17 +27,32 @@ $(VENV)/.done-dev: $(VENV)/.done requirements-dev.txt
 	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+CATALOGS := $(wildcard src/vonggac/translations/*/LC_MESSAGES/*.po)
+UI := $(wildcard src/vonggac/web/ui/*)
+
+node_modules/.done: package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo "The pages are built with Node.js 18 or newer and npm. On Debian: apt-get install nodejs npm"; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+src/vonggac/web/static/.done: $(VENV)/.done node_modules/.done $(UI) $(CATALOGS)
+	$(BIN)/python -m vonggac.core.i18n compile
+	@rm -rf src/vonggac/web/static/dist
+	npm run --silent build
+	@touch $@
+
 demo: setup  ## a simulated district of 102 cameras and the centre that records it
 	$(BIN)/vonggac demo --data $(DEMO_DATA)
 
 debian:
 	@sh tests/debian-packages.sh $(DEBIAN_PACKAGES)
 
-lint: $(VENV)/.done-dev  ## format, lint, types, layers
+lint: $(VENV)/.done-dev node_modules/.done  ## format, lint, types, layers
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm run --silent check
 
 test: debian setup $(VENV)/.done-dev lint  ## everything
 	$(BIN)/python -m pytest

@@ -31,7 +31,7 @@ _METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 _KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "_": None,
     "N_": None,
-    "text": None,
+    "say": None,
     "plural": (1, 2),
     "ngettext": (1, 2),
 }

@@ -1,0 +1,68 @@
+"""The application: the doors of all packages put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from vonggac.core.clock import Clock, SystemClock
+from vonggac.core.database import Database
+from vonggac.core.errors import NotFound
+from vonggac.core.settings import Settings
+from vonggac.shell import pages
+from vonggac.shell.bundle import Bundle
+from vonggac.shell.doors import check_routes
+from vonggac.shell.headers import SecurityHeaders
+from vonggac.shell.stream import EventStream
+from vonggac.shell.templates import make_templates
+from vonggac.shell.visit import Shell
+from vonggac.web import health_pages, still_pages
+from vonggac.web.figures import AnswersCounted, StreamCollector
+
+_HERE = Path(__file__).parent
+BUNDLE = _HERE / "static" / "dist"
+
+HEARD_BY: dict[str, str] = {
+    "status.": "health.view",
+    "gap.": "health.view",
+    "camera.": "health.view",
+    "unit.": "health.view",
+    "role.": "health.view",
+}
+"""Prefixes of the topics that pages hear of, and the verb it takes; of all others they hear nothing."""
+
+
+def make_application(
+    settings: Settings,
+    database: Database,
+    registry: CollectorRegistry,
+    *,
+    clock: Clock | None = None,
+    bundle: Bundle | None = None,
+) -> FastAPI:
+    """Return the application of a centre; its shared parts lie in `application.state.shell`."""
+    routes = [*pages.doors.routes, *health_pages.doors.routes, *still_pages.doors.routes]
+    # No description of the interface in process: it would take memory all day, and there is no one to read it.
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, routes=list(routes))
+    check_routes(application.routes)
+    stream = EventStream(database, HEARD_BY)
+    application.state.shell = Shell(
+        settings=settings,
+        database=database,
+        clock=clock or SystemClock(),
+        bundle=bundle or Bundle.read(BUNDLE),
+        templates=make_templates([_HERE / "templates"]),
+        stream=stream,
+        registry=registry,
+    )
+    application.state.wishes = still_pages.Wishes()
+    for kind in (HTTPException, NotFound, OperationalError, Exception):
+        application.add_exception_handler(kind, pages.failed)
+    registry.register(StreamCollector(stream))
+    application.add_middleware(AnswersCounted, registry=registry)
+    application.add_middleware(SecurityHeaders)
+    return application

@@ -1,0 +1,10 @@
+// What moves on the pages. Everything a page says is written by the server; this only keeps it current.
+
+import { startClock } from "./clock";
+import { startHealth } from "./health";
+
+startClock();
+const health = document.querySelector<HTMLElement>("[data-health]");
+if (health) {
+  startHealth(health);
+}
