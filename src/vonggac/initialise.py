@@ -64,10 +64,15 @@ def administrator(name: str, password: str) -> Administrator:
     return Administrator(name, hash_password(password))
 
 
-def initialise(path: Path, *, centre_name: str = "", admin: Administrator | None = None) -> Outcome:
-    """Make the centre at `path` or bring it up to date; VonggacError when the folder holds something else."""
+def initialise(
+    path: Path, *, centre_name: str = "", admin: Administrator | None = None, beside: str = UNFINISHED
+) -> Outcome:
+    """Make the centre at `path` or bring it up to date; VonggacError when the folder holds something else.
+
+    `beside` is the name of a file that may lie in the folder of a new centre.
+    """
     path = path.resolve()
-    fresh = _begin(path)
+    fresh = _begin(path, beside)
     if not (path / settings.FILE_NAME).exists():
         _write(path / settings.FILE_NAME, settings_text(centre_name), 0o600)
     folder = DataFolder.open(path)
@@ -116,7 +121,7 @@ def _toml(value: Any) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _begin(path: Path) -> bool:
+def _begin(path: Path, beside: str) -> bool:
     """Make the folder; returns whether a centre is to be made in it (also: to be finished)."""
     if (path / UNFINISHED).exists():
         return True
@@ -124,7 +129,7 @@ def _begin(path: Path) -> bool:
         return False
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        others = sorted(entry.name for entry in path.iterdir() if not _may_stay(entry.name))
+        others = sorted(entry.name for entry in path.iterdir() if entry.name != beside and not _may_stay(entry.name))
         if others:
             raise Invalid(
                 f"{path} holds other files ({', '.join(others[:3])}{', …' if len(others) > 3 else ''}) and no centre. "

@@ -41,7 +41,11 @@ def import_units(session: Session, path: Path, *, update: bool = False) -> Impor
 
     `update` lets a row change a unit that exists; else that is a fault. BadRows names every fault with its line.
     """
-    rows = read_table(path, REQUIRED, OPTIONAL)
+    return import_rows(session, read_table(path, REQUIRED, OPTIONAL), str(path), update=update)
+
+
+def import_rows(session: Session, rows: Sequence[Row], source: str, *, update: bool = False) -> Imported:
+    """Add the units of rows: see `import_units`. `source` names them in faults."""
     units = {unit.code: unit for unit in session.scalars(sa.select(Unit))}
     root = service.root_unit(session).code
     codes = {unit.id: unit.code for unit in units.values()}
@@ -52,7 +56,7 @@ def import_units(session: Session, path: Path, *, update: bool = False) -> Impor
         )
         for unit in units.values()
     }
-    planned = plan(rows, existing, root, str(path), update=update)
+    planned = plan(rows, existing, root, source, update=update)
     added = changed = 0
     for placed in planned:
         parent = units[placed.parent] if placed.parent is not None else None
