@@ -86,7 +86,12 @@ def front_door() -> None:
 @click.option("--markdown", is_flag=True, help="Print the help of all commands as Markdown (docs/cli.md).")
 @click.pass_context
 def show_help(context: click.Context, words: tuple[str, ...], markdown: bool) -> None:
-    """Show the help of a command, for example `vonggac help camera add`."""
+    """Show the help of a command.
+
+    \b
+    Example:
+      vonggac help camera add
+    """
     root = context.find_root()
     if markdown:
         click.echo(reference(), nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_number_is_given_once_also_after_the_camera_is_removed(database: Datab
     with database.write() as session:
         service.remove_camera(session, service.find_camera(session, "2"))
     assert added(database, box, new(database, "c")) == [3]
+
+
+def test_commands_at_the_same_time_give_each_camera_a_number_of_its_own(database: Database, box: SecretBox) -> None:
+    news = [new(database, f"Camera {i}") for i in range(24)]
+
+    def add(part: int) -> list[int]:
+        return [number for one in news[part::4] for number in added(database, box, one)]
+
+    with ThreadPoolExecutor(4) as threads:
+        numbers = [number for part in threads.map(add, range(4)) for number in part]
+    assert sorted(numbers) == list(range(1, 25))
 
 
 def test_the_folder_says_the_name_and_stays_when_the_camera_is_renamed(database: Database, box: SecretBox) -> None:
