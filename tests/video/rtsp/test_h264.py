@@ -166,6 +166,18 @@ def test_a_marker_on_every_slice_splits_no_picture(rtp, stream):
     assert "marker bits in the wrong place" in stream[0].oddities
 
 
+def test_parameter_sets_between_the_slices_of_a_picture_split_nothing(rtp, stream):
+    packer, packets = rtp.Packer(), []
+    for number in range(TRUSTED_AFTER + 3):
+        for part in range(3):
+            packets += packer.single(rtp.SPS, number * 6000) + packer.single(rtp.PPS, number * 6000)
+            unit = rtp.slice_unit(bytes([part + 1]) * 300, key=True, leads=part == 0)
+            packets += packer.fragments(unit, number * 6000, marker=part == 2)
+    pictures = play(rtp, stream, packets)
+    assert [len(nals) for nals in pictures.nals] == [3] * (TRUSTED_AFTER + 3)
+    assert not stream[0].oddities
+
+
 def test_a_camera_without_marker_bits_is_cut_by_its_time_stamps(rtp, stream):
     packer, packets = rtp.Packer(), []
     for number in range(5):

@@ -188,7 +188,9 @@ class H264Depacketiser(Depacketiser):
             elif is_slice:
                 if self._marked:
                     self._distrust_marker()
-            elif SEI <= kind <= DELIMITER or 14 <= kind <= 18:
+            elif kind == DELIMITER or (self._marked and (SEI <= kind <= PPS or 14 <= kind <= 18)):
+                # Without a marker bit before them the sets stand inside a picture: GStreamer repeats them before
+                # every slice of a key picture.
                 self._finish_picture()
         elif self._handed_over and is_slice and not leads:
             self._distrust_marker()
