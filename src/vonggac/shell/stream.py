@@ -69,7 +69,7 @@ class Cursor:
         return int(struct.unpack(">Q", plain)[0])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscription:
     """One open page."""
 

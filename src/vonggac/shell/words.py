@@ -76,17 +76,17 @@ class Words:
         return self.plural("{n} second", "{n} seconds", us // MICROSECONDS)
 
     def duration(self, us: int) -> str:
-        """Return a length of time in its two largest units, rounded down."""
+        """Return a length of time as people say it: two units at most, rounded down, seconds only below a minute."""
         seconds = max(0, us) // MICROSECONDS
         days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+        if seconds < 60:
+            return self.plural("{n} second", "{n} seconds", seconds)
         parts = [
             self.plural("{n} day", "{n} days", days) if days else "",
-            self.plural("{n} hour", "{n} hours", hours) if hours else "",
+            self.plural("{n} hour", "{n} hours", hours) if hours and days < 10 else "",
             self.plural("{n} minute", "{n} minutes", minutes) if minutes and not days else "",
-            self.plural("{n} second", "{n} seconds", seconds % 60) if seconds < 3600 else "",
         ]
-        said = [part for part in parts if part]
-        return " ".join(said[:2]) if said else self.plural("{n} hour", "{n} hours", 0)
+        return " ".join(part for part in parts if part)
 
     def moment(self, us: int, now_us: int) -> str:
         """Return a moment: the time of day when it is less than a day from now, else with its date."""

@@ -14,6 +14,7 @@ from vonggac.video.health import KIND_WORDS, STATE_WORDS, CameraHealth, State, S
 GOOD_SHARE = 0.999
 FAIR_SHARE = 0.99
 ENOUGH_DAYS = 3.0
+_DAY_US = 86_400_000_000
 _TROUBLED = (State.AWAY, State.SILENT)
 _CODEC_NAMES = {"avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265", "h264": "H.264", "h265": "H.265"}
 _ROLE_WORDS = {"web": N_("Pages"), "recorder": N_("Recorder"), "keeper": N_("Keeper")}
@@ -185,7 +186,7 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
             "share": words.percent(summary.share),
             "rate": words.rate(summary.bits_per_s),
             "lost": words.plural("{n} packet lost", "{n} packets lost", summary.lost_packets),
-            "days": NOTHING if days is None else words.plural("{n} day", "{n} days", int(days)),
+            "days": NOTHING if days is None else words.duration(int(days * _DAY_US)),
             "oldest": words.say("recordings since {moment}", moment=words.moment(storage.oldest_us, now_us))
             if storage.oldest_us
             else words.say("no recordings yet"),
