@@ -1,16 +1,17 @@
-"""Small roles under the real supervisor: `python small_roles.py DATA KIND…`; the tests of the supervisor start it.
+"""Small roles under the real supervisor: `python small_roles.py DATA KIND…`; with ALONE=1 one role without it.
 
 Every role writes its process number as a line into DATA/NAME.starts when it begins its work.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
-from vonggac.core import supervisor
+from vonggac.core import role, supervisor
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.role import RoleContext, run_role
 from vonggac.core.supervisor import SupervisedRole, Supervisor
@@ -44,8 +45,9 @@ async def hanging(context: RoleContext) -> None:
 async def stubborn(context: RoleContext) -> None:
     await context.appear()
     note(context)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    await asyncio.sleep(120)
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(120)
 
 
 def note(context: RoleContext) -> None:
@@ -53,15 +55,25 @@ def note(context: RoleContext) -> None:
         file.write(f"{os.getpid()}\n")
 
 
-KINDS = {main.__name__: main for main in (steady, crashing, failing, hanging, stubborn)}
+async def absent(context: RoleContext) -> None:
+    note(context)
+    await context.stop.wait()
+
+
+KINDS = {main.__name__: main for main in (steady, crashing, failing, hanging, stubborn, absent)}
+
+
+def run(folder: DataFolder, kind: str) -> int:
+    return run_role(folder, kind, KINDS[kind], metrics_port=int(os.environ.get("METRICS_PORT", "-1")))
+
 
 if __name__ == "__main__":
     folder = DataFolder.open(Path(sys.argv[1]))
+    for limit in ("FINISH_S", "CANCEL_S", "LAST_RESORT_S"):
+        setattr(role, limit, float(os.environ.get(limit, getattr(role, limit))))
     supervisor.SILENCE_S = float(os.environ.get("SILENCE_S", supervisor.SILENCE_S))
     supervisor.STOP_S = float(os.environ.get("STOP_S", supervisor.STOP_S))
-    supervisor._WAKE_S = 0.5
-    roles = [
-        SupervisedRole(kind, lambda kind=kind: run_role(folder, kind, KINDS[kind], metrics_port=-1))
-        for kind in sys.argv[2:]
-    ]
+    if os.environ.get("ALONE"):
+        sys.exit(run(folder, sys.argv[2]))
+    roles = [SupervisedRole(kind, lambda kind=kind: run(folder, kind)) for kind in sys.argv[2:]]
     sys.exit(Supervisor(folder, roles).run())
