@@ -1,8 +1,7 @@
-"""Real coded pictures for the tests: encoded here by libx264 and libx265, each carrying its number, or read from clips."""
+"""Coded pictures for the tests: encoded by libx264 and libx265, each carrying its number, or read from real clips."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from vonggac.video.mp4 import FragmentTiming, fragment_header, init_segment, reorder_delay, time_fragment
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
+Picture = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, BLOCK, NUMBER_BITS = 192, 96, 16, 12
 
 
@@ -50,10 +51,14 @@ class Recorded:
         return BytesIO(self.data)
 
 
-def number_picture(number: int) -> np.ndarray:
-    """A picture whose upper row of blocks is the number, white for 1; the rest moves, so that motion is predicted."""
+def number_picture(number: int, noise: int = 0) -> Picture:
+    """A picture whose upper row of blocks is the number, white for 1; the rest moves, so that motion is predicted.
+
+    `noise`: up to so much is added to each pixel, so that pictures become large.
+    """
     luma = np.tile(np.arange(WIDTH, dtype=np.int32), (HEIGHT, 1))
     luma = (luma + 5 * number) % 160 + 40
+    luma += np.random.default_rng(number).integers(0, noise + 1, luma.shape, dtype=np.int32)
     for bit in range(NUMBER_BITS):
         luma[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 235 if number >> bit & 1 else 16
     picture = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
@@ -61,7 +66,7 @@ def number_picture(number: int) -> np.ndarray:
     return picture
 
 
-def picture_number(luma: np.ndarray) -> int:
+def picture_number(luma: Picture) -> int:
     return sum(
         1 << bit
         for bit in range(NUMBER_BITS)
@@ -83,10 +88,19 @@ def access_unit(units: Iterable[bytes], pts: int, key: bool, parameters: VideoPa
 
 
 def encode_numbers(
-    count: int, *, fps: int = 15, group: int = 15, b_frames: int = 0, codec: str = "h264", first: int = 0, crf: int = 23
+    count: int,
+    *,
+    fps: int = 15,
+    group: int = 15,
+    b_frames: int = 0,
+    codec: str = "h264",
+    width: int = WIDTH,
+    first: int = 0,
+    crf: int = 23,
+    noise: int = 0,
 ) -> Material:
     context = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
-    context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    context.width, context.height, context.pix_fmt = width, HEIGHT, "yuv420p"
     context.time_base, context.framerate = Fraction(1, VIDEO_TIMESCALE), Fraction(fps)
     context.gop_size, context.max_b_frames = group, b_frames
     if codec == "h264":
@@ -101,13 +115,13 @@ def encode_numbers(
             "x265-params": f"scenecut=0:keyint={group}:min-keyint={group}:bframes={b_frames}:open-gop=0:log-level=none"
             ":repeat-headers=1",
         }
-    packets = []
+    packets: list[av.Packet] = []
     for number in range(count):
-        frame = av.VideoFrame.from_ndarray(number_picture(number + first), format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(number_picture(number + first, noise)[:, :width], format="yuv420p")
         frame.pts, frame.time_base = number * VIDEO_TIMESCALE // fps, context.time_base
         packets += context.encode(frame)
     packets += context.encode(None)
-    return _material(packets, codec, WIDTH, HEIGHT, float(fps), reorder=2 if b_frames > 1 else b_frames)
+    return _material(packets, codec, width, HEIGHT, float(fps), reorder=2 if b_frames > 1 else b_frames)
 
 
 def _material(packets: Sequence[av.Packet], codec: str, width: int, height: int, fps: float, reorder: int) -> Material:
@@ -120,7 +134,8 @@ def _material(packets: Sequence[av.Packet], codec: str, width: int, height: int,
     units = []
     for packet in packets:
         kept = [unit for unit in units_of(bytes(packet)) if kind(unit) not in (*set_kinds, delimiter)]
-        assert packet.pts is not None and packet.time_base is not None
+        assert packet.pts is not None
+        assert packet.time_base is not None
         pts = round(packet.pts * packet.time_base * VIDEO_TIMESCALE)
         units.append(access_unit(kept, pts, packet.is_keyframe, parameters))
     return Material(parameters, units)
@@ -193,23 +208,24 @@ def decode_numbers(path: Path) -> Shown:
         video = source.streams.video[0]
         for frame in source.decode(video):
             shown.numbers.append(picture_number(frame.to_ndarray(format="yuv420p")[:HEIGHT]))
-            assert frame.pts is not None and frame.time_base is not None
+            assert frame.pts is not None
+            assert frame.time_base is not None
             shown.pts.append(round(frame.pts * frame.time_base * VIDEO_TIMESCALE))
     return shown
 
 
 def judge(path: Path, level: str = "warning") -> int:
-    """Let ffmpeg (Debian's) decode a file: returns the pictures it counts; fails where it complains at that level."""
+    """Let ffmpeg (Debian's) decode a file: returns the pictures it counts; fails where it complains at that level.
+
+    With the level "quiet" any complaint is ignored: what can be shown of a torn file.
+    """
     played = subprocess.run(
         ["ffmpeg", "-nostdin", "-v", level, "-i", path, "-f", "null", "-"], capture_output=True, text=True, timeout=60
     )
-    assert played.returncode == 0
+    assert played.returncode == 0 or level == "quiet"
     assert played.stderr == ""
-    counted = subprocess.run(
-        ["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v:0"]
-        + ["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", path],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    count = ["-count_frames", "-select_streams", "v:0", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
+    counted = subprocess.run(["ffprobe", "-v", level, *count, path], capture_output=True, text=True, timeout=60)
     assert counted.stderr == ""
     return int(counted.stdout.strip().strip(","))
 
@@ -259,14 +275,12 @@ def pictures_counted_by_ffmpeg() -> Callable[[Path], int]:
 
 
 @pytest.fixture(scope="session")
-def street() -> Material:
-    """A real camera's street, or where the clips are away a rendered stand-in."""
-    path = Path(os.environ.get("VONGGAC_MATERIAL", "../shared")) / "media" / "street-cars.mp4"
-    return read_clip(path, 120) if path.exists() else encode_numbers(120, fps=12, group=24)
+def street(clip: Callable[[str], Path]) -> Material:
+    """A street from a pole: Baseline, as most cameras send."""
+    return read_clip(clip("street-cars.mp4"), 120)
 
 
 @pytest.fixture(scope="session")
-def shop() -> Material:
-    """A real camera's shop, with B-frames, or where the clips are away a rendered stand-in."""
-    path = Path(os.environ.get("VONGGAC_MATERIAL", "../shared")) / "media" / "shop-person.mp4"
-    return read_clip(path, 120) if path.exists() else encode_numbers(120, fps=10, group=24, b_frames=1)
+def shop(clip: Callable[[str], Path]) -> Material:
+    """A shop: Main profile, with B-frames."""
+    return read_clip(clip("shop-person.mp4"), 120)

@@ -75,6 +75,8 @@ class _Copy:
     part: ClipPart
     offset: int
     size: int
+    sets: bytes = b""
+    """Parameter sets to stand before the first of them, as units with their lengths."""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,8 @@ class ClipPlan:
                     if file is not None:
                         file.close()
                     part, file = copy.part, copy.part.open()
+                if copy.sets:
+                    yield copy.sets
                 file.seek(copy.offset)
                 left = copy.size
                 while left:
@@ -151,6 +155,8 @@ class _Joiner:
     untold: int = 0
     """Ticks by which the wall clock is ahead of the clip's: 0 but after a gap or a clock step too large to show."""
     shapes: list[VideoParameters] = field(default_factory=list)
+    entry: bytes = b""
+    """The sample entry of the last picture."""
 
     def join(self, part: ClipPart, file: BinaryIO) -> None:
         if not part.groups[0].key:
@@ -171,8 +177,8 @@ class _Joiner:
                 table = None
             decodable = table is not None and (decodable or table.key)
             if table is not None and decodable:
-                self._append(table, init, part.start_us, time)
-                self.copies.append(_Copy(part, table.payload, table.end - table.payload))
+                place, size = table.payload, table.end - table.payload
+                self.copies.append(_Copy(part, place, size, self._append(table, init, part.start_us, time)))
             else:
                 self.damaged += 1
             time += group.duration_ticks
@@ -201,8 +207,8 @@ class _Joiner:
         if parameters not in self.shapes:
             self.shapes.append(parameters)
 
-    def _append(self, table: SampleTable, init: InitSegment, part_us: int, time: int) -> None:
-        """Append a group that shows `time` ticks after the wall clock `part_us`."""
+    def _append(self, table: SampleTable, init: InitSegment, part_us: int, time: int) -> bytes:
+        """Append a group that shows `time` ticks after the wall clock `part_us`; returns what to write before it."""
         tables = self.tables
         if not tables.frames:
             self.start_us = part_us + _us(time)
@@ -211,7 +217,16 @@ class _Joiner:
         if tables.frames + len(table.sizes) > MAX_SAMPLES:
             raise ClipRefused("This interval is too long for one clip; cut it into several.")
         self.delay = max(self.delay, init.presentation_delay)
+        sets = b""
+        if init.sample_entry != self.entry:
+            # Demuxers announce another sample entry, but parsers and some players look only at what stands between
+            # the pictures: where the parameters change they stand there, too.
+            if self.entry:
+                sets = b"".join(len(one).to_bytes(4, "big") + one for one in init.parameters.sets)
+                table.sizes[0] += len(sets)
+            self.entry = init.sample_entry
         tables.add(table, init.sample_entry, -init.presentation_delay)
+        return sets
 
     def _meet(self, wall: int) -> None:
         """Make the last picture end where the next one shows, `wall` ticks after the clip's start."""

@@ -80,7 +80,7 @@ class SampleTables:
         self._sizes.extend(table.sizes)
         self._durations.add(table.durations)
         self.duration += sum(table.durations)
-        self.payload += table.end - table.payload
+        self.payload += sum(table.sizes)
 
     def stretch_last(self, ticks: int) -> None:
         """Let the last picture last longer, or, with a negative number, shorter."""
