@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -88,8 +89,7 @@ def load_folder(folder: Path) -> dict[str, Footage]:
     if not mains:
         raise UnusableClip(f"No clip in {folder}: put .mp4 or .mkv files with H.264 video there.")
     return {
-        path.stem: Footage(read_clip(path), read_clip(subs[path.stem]) if path.stem in subs else None)
-        for path in mains
+        path.stem: Footage(read_clip(path), read_clip(subs[path.stem]) if path.stem in subs else None) for path in mains
     }
 
 
@@ -124,9 +124,7 @@ class _Sample:
     key: bool
 
 
-def _samples(
-    container: av.container.InputContainer, track: av.VideoStream, length_size: int
-) -> Iterator[_Sample]:
+def _samples(container: av.container.InputContainer, track: av.VideoStream, length_size: int) -> Iterator[_Sample]:
     to_ticks = (track.time_base or Fraction(1, VIDEO_TIMESCALE)) * VIDEO_TIMESCALE
     started = False
     kept = 0
@@ -164,16 +162,16 @@ def _looped(path: Path, width: int, height: int, sets: tuple[bytes, ...], sample
         )
         for sample in samples
     )
-    if any(later.due <= earlier.due for earlier, later in zip(pictures, pictures[1:], strict=False)):
+    if any(later.due <= earlier.due for earlier, later in pairwise(pictures)):
         raise UnusableClip(f"{path} has pictures out of decoding order. Convert it: {_conversion(path)}")
     starts = [picture.due for picture in pictures if picture.key] + [duration]
-    longest_s = max(after - before for before, after in zip(starts, starts[1:], strict=False)) / VIDEO_TIMESCALE
+    longest_s = max(after - before for before, after in pairwise(starts)) / VIDEO_TIMESCALE
     if longest_s > KEY_DISTANCE_LIMIT_S:
         raise UnusableClip(
             f"{path} goes {longest_s:.0f} s without a key frame, at most {KEY_DISTANCE_LIMIT_S} s are possible."
             f" Convert it: {_conversion(path)}"
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if longest_s > KEY_DISTANCE_NOTE_S:
         notes = (f"{path.name} has only one key frame in {longest_s:.1f} s: viewers may wait that long.",)
     return Clip(path.stem, width, height, sets, pictures, duration, notes)

@@ -47,9 +47,7 @@ class Connection:
         """Bytes that would be taken now."""
         return self._server.window - len(self._unsent)
 
-    def send_picture(
-        self, picture: FramedPicture, sequence: int, timestamp: int, source: int, channel: int
-    ) -> bool:
+    def send_picture(self, picture: FramedPicture, sequence: int, timestamp: int, source: int, channel: int) -> bool:
         """Send all of it, or nothing when the viewer has not read enough of what came before."""
         if self._unsent and len(picture.blob) > self.room:
             return False
@@ -196,8 +194,7 @@ class Connection:
         self.playback = Playback(camera, feed, self, channels)
         self._session = secrets.token_hex(8)
         transport = (
-            f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};"
-            f'ssrc={self.playback.source:08X};mode="PLAY"'
+            f'RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};ssrc={self.playback.source:08X};mode="PLAY"'
         )
         self._reply(request, 200, {"Transport": transport, **self._session_header()})
 

@@ -19,7 +19,6 @@ from vonggac.core.errors import VonggacError
 from vonggac.sim.camera import Fault, SimCamera
 from vonggac.sim.rtsp_server import SimServer
 
-SOCKET_NAME = "sim.sock"
 RESTORE = "restore"
 KINDS = (*(fault.value for fault in Fault), RESTORE)
 LONGEST_FAULT_S = 7 * 86_400
@@ -88,9 +87,7 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
             mask = os.umask(0o177)
             try:
-                self._listener = await asyncio.start_unix_server(
-                    self._visit, str(self._path), limit=_REQUEST_LIMIT
-                )
+                self._listener = await asyncio.start_unix_server(self._visit, str(self._path), limit=_REQUEST_LIMIT)
             finally:
                 os.umask(mask)
         except OSError as error:

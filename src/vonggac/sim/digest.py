@@ -65,7 +65,5 @@ class Guard:
         # RFC 2617 §3.2.2.5: what the client signed counts; cameras compare it loosely, for clients differ in it.
         what = digest(f"{method}:{given.get('uri', '')}")
         if given.get("qop"):
-            return digest(
-                f"{who}:{self._nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:{given['qop']}:{what}"
-            )
+            return digest(f"{who}:{self._nonce}:{given.get('nc', '')}:{given.get('cnonce', '')}:{given['qop']}:{what}")
         return digest(f"{who}:{self._nonce}:{what}")

@@ -24,9 +24,7 @@ _CNAME = b"camera"
 class Outlet(Protocol):
     """Where pictures go: a connection, or a test."""
 
-    def send_picture(
-        self, picture: FramedPicture, sequence: int, timestamp: int, source: int, channel: int
-    ) -> bool:
+    def send_picture(self, picture: FramedPicture, sequence: int, timestamp: int, source: int, channel: int) -> bool:
         """Send all of it, or nothing and return False because too much is still unsent."""
 
     def send_report(self, report: bytes, channel: int) -> None:

@@ -168,6 +168,25 @@ def _wall_piece(
     canvas.lit([Face(corners if side < 0 else corners[::-1].copy(), colour, glows)])
 
 
+def house_ahead(canvas: Canvas, rng: Random, x: float, z: float, wide: float) -> None:
+    """Draw a shop-house that faces the lens, `x` its middle and `z` its front."""
+    floors = rng.choice((1, 2, 2, 3, 3))
+    height = 3.6 + (floors - 1) * 3.2
+    canvas.lit(box((x, 0, z + 4), (wide, height, 8), rng.choice(WALLS)))
+    shop: Colour = rng.choice(((64, 58, 54), (92, 100, 108), (70, 84, 90)))
+    panes = [(x - wide * 0.42, x + wide * 0.42, 0.1, 2.6, shop)]
+    for floor in range(1, floors):
+        low = 4.3 + (floor - 1) * 3.2
+        panes += [(x + wide * start, x + wide * (start + 0.28), low, low + 1.7, _GLASS) for start in (-0.38, 0.1)]
+    for left, right, low, high, colour in panes:
+        corners = [(left, high, z - 0.03), (right, high, z - 0.03), (right, low, z - 0.03), (left, low, z - 0.03)]
+        canvas.lit([Face(np.array(corners), colour)])
+    awning: Colour = rng.choice(((196, 60, 50), (52, 110, 160), (70, 140, 90), (220, 150, 60)))
+    left, right = x - wide * 0.46, x + wide * 0.46
+    cloth = [(left, 3.1, z), (right, 3.1, z), (right, 2.6, z - 1.2), (left, 2.6, z - 1.2)]
+    canvas.lit([Face(np.array(cloth), awning)])
+
+
 def tree(canvas: Canvas, rng: Random, x: float, z: float, tall: float = 6.0) -> None:
     """Draw a broad-leaved tree."""
     canvas.line([(x, 0, z), (x + 0.1, tall * 0.6, z)], canvas.light.on((98, 74, 54), np.array([0, 0, -1.0])), 0.3)
@@ -190,7 +209,8 @@ def pine(canvas: Canvas, rng: Random, x: float, z: float, tall: float = 9.0) -> 
 
 def _leaf(up: float, tall: float) -> Points:
     share = max(-1.0, min(1.0, up / (tall * 0.2)))
-    return np.array([-0.3, share, -0.5]) / (0.34 + share * share) ** 0.5
+    normal: Points = np.array([-0.3, share, -0.5]) / (0.34 + share * share) ** 0.5
+    return normal
 
 
 def poles(canvas: Canvas, x: float, first: float, *, arm: float = 0.0, count: int = 6, apart: float = 26.0) -> None:
@@ -221,7 +241,11 @@ def stall(canvas: Canvas, rng: Random, x: float, z: float, roof: Colour) -> None
             heap: Colour = rng.choice(goods)
             tone = canvas.light.on(heap, np.array([-0.2, 0.9, -0.38]))
             for _ in range(14):
-                spot = (x - 1.0 + column * 0.66 + rng.gauss(0, 0.13), 0.84 + abs(rng.gauss(0, 0.08)), z - 0.6 + line * 0.6)
+                spot = (
+                    x - 1.0 + column * 0.66 + rng.gauss(0, 0.13),
+                    0.84 + abs(rng.gauss(0, 0.08)),
+                    z - 0.6 + line * 0.6,
+                )
                 canvas.ball(spot, rng.uniform(0.06, 0.1), tone, flat=0.9)
     for right in (-1.4, 1.4):
         canvas.line([(x + right, 0, z + 1.0), (x + right, 2.6, z + 1.0)], (90, 92, 96), 0.06)

@@ -34,9 +34,7 @@ class Light:
     def on(self, colour: Colour, normal: Points) -> Colour:
         """Return the colour of a lit face; `normal` has length 1."""
         strength = self.ambient + self.sun * max(0.0, float(normal @ np.asarray(self.towards)))
-        red, green, blue = (
-            min(255, int(part * strength * tint)) for part, tint in zip(colour, self.tint, strict=True)
-        )
+        red, green, blue = (min(255, int(part * strength * tint)) for part, tint in zip(colour, self.tint, strict=True))
         return red, green, blue
 
 
@@ -70,9 +68,7 @@ class Solid:
             np.concatenate([face.corners, np.repeat(face.corners[-1:], _CORNERS - len(face.corners), axis=0)])
             for face in faces
         ]
-        normals = [
-            np.cross(face.corners[1] - face.corners[0], face.corners[2] - face.corners[0]) for face in faces
-        ]
+        normals = [np.cross(face.corners[1] - face.corners[0], face.corners[2] - face.corners[0]) for face in faces]
         return cls(
             np.array(corners),
             np.array([normal / (np.sqrt(normal @ normal) or 1.0) for normal in normals]),
@@ -259,19 +255,18 @@ def box(
     half_x, half_z = size[0] / 2, size[2] / 2
     base = np.array([[-half_x, 0, -half_z], [half_x, 0, -half_z], [half_x, 0, half_z], [-half_x, 0, half_z]])
     top = base * [taper, 1, taper] + [0, size[1], 0]
-    base, top = base + [x, y, z], top + [x, y, z]
+    move = np.array([x, y, z])
+    base, top = base + move, top + move
     around = sides or colour
-    faces = [
-        Face(np.array([base[i], top[i], top[(i + 1) % 4], base[(i + 1) % 4]]), around) for i in (2, 1, 3, 0)
-    ]
+    faces = [Face(np.array([base[i], top[i], top[(i + 1) % 4], base[(i + 1) % 4]]), around) for i in (2, 1, 3, 0)]
     return [*faces, Face(top[::-1].copy(), colour)]
 
 
 def _perspective(target: Points, source: Points) -> tuple[float, ...]:
     """Return the eight coefficients that Pillow wants: from a pixel of the target to one of the source."""
-    rows = []
+    rows: list[list[float]] = []
     for (x, y), (u, v) in zip(target, source, strict=True):
         rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
         rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
-    solution: Points = np.linalg.solve(np.array(rows), source.ravel())
+    solution = np.linalg.solve(np.array(rows), source.ravel())
     return tuple(float(number) for number in solution)

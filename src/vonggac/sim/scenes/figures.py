@@ -172,14 +172,7 @@ def coach(look: Look, pose: Pose) -> Figure:
 def motorbike(look: Look, pose: Pose) -> Figure:
     """A step-through motorbike with its rider, 1.9 m; in rain under a cape."""
     jeans: Colour = (50, 54, 70)
-    frame = [
-        *box((0, 0.35, -0.1), (0.26, 0.38, 1.25), look.main),
-        *box((0, 0.72, -0.3), (0.28, 0.1, 0.8), (40, 36, 34)),
-        *box((0, 0.55, 0.55), (0.3, 0.5, 0.2), look.main),
-        *box((0, 1.0, 0.52), (0.66, 0.06, 0.1), STEEL),
-        *box((0, 0.55, -0.74), (0.2, 0.12, 0.04), (255, 60, 50) if pose.braking else (150, 30, 30)),
-        *box((0, 0.3, -0.76), (0.2, 0.14, 0.02), WHITE),
-    ]
+    frame = _motorbike_frame(look, pose)
     rider = [
         *box((-0.2, 0.45, 0.15), (0.16, 0.4, 0.42), jeans),
         *box((0.2, 0.45, 0.15), (0.16, 0.4, 0.42), jeans),
@@ -195,6 +188,14 @@ def motorbike(look: Look, pose: Pose) -> Figure:
     if not pose.away:
         parts.append(Ball((0, 1.5, 0.04), 0.1, SKIN))
     return Figure(tuple(parts), (0.9, 2.0, 1.75))
+
+
+@lru_cache(_KINDS)
+def parked(look: Look, pose: Pose) -> Figure:
+    """A motorbike without a rider."""
+    del pose
+    wheels = [face for ahead in (-0.62, 0.68) for side in (-1, 1) for face in _wheel(side, 0.0, ahead, 0.29)]
+    return Figure((Solid.of([*wheels, *_motorbike_frame(look, Pose())]),), (0.7, 2.0, 1.2))
 
 
 @lru_cache(_KINDS)
@@ -216,6 +217,17 @@ def walker(look: Look, pose: Pose) -> Figure:
         hair: Colour = (42, 34, 30)
         parts.append(Ball((0, 1.57 if pose.away else 1.62, -0.03), 0.125, hair, 1.1 if pose.away else 0.7))
     return Figure(tuple(parts), (0.8, 0.8, 1.85))
+
+
+def _motorbike_frame(look: Look, pose: Pose) -> list[Face]:
+    return [
+        *box((0, 0.35, -0.1), (0.26, 0.38, 1.25), look.main),
+        *box((0, 0.72, -0.3), (0.28, 0.1, 0.8), (40, 36, 34)),
+        *box((0, 0.55, 0.55), (0.3, 0.5, 0.2), look.main),
+        *box((0, 1.0, 0.52), (0.66, 0.06, 0.1), STEEL),
+        *box((0, 0.55, -0.74), (0.2, 0.12, 0.04), (255, 60, 50) if pose.braking else (150, 30, 30)),
+        *box((0, 0.3, -0.76), (0.2, 0.14, 0.02), WHITE),
+    ]
 
 
 def _straw_hat() -> Solid:
@@ -268,6 +280,8 @@ def _wheel(side: int, right: float, ahead: float, radius: float) -> list[Face]:
 
 def _shadow(place: Place, canvas: Canvas, wide: float, long: float) -> None:
     half, ends = wide / 2, long / 2
-    corners = [place.point(right, 0.0, ahead) for right, ahead in ((-half, -ends), (half, -ends), (half, ends), (-half, ends))]
+    corners = [
+        place.point(right, 0.0, ahead) for right, ahead in ((-half, -ends), (half, -ends), (half, ends), (-half, ends))
+    ]
     strength = 0.38 if canvas.light.sun > 0.2 else 0.25
     canvas.flat([(x + 0.18, y, z + 0.18) for x, y, z in corners], (12, 14, 22), strength)

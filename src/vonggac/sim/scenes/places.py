@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
-from vonggac.sim.scenes import buildings, figures, traffic
+from vonggac.sim.scenes import buildings, figures, overlays, traffic
 from vonggac.sim.scenes.drawing import Canvas, Colour, Light, Viewpoint, box
 from vonggac.sim.scenes.figures import Place
 from vonggac.sim.scenes.lettering import board
@@ -24,12 +23,11 @@ _ASPHALT: Colour = (104, 106, 110)
 _PAVEMENT: Colour = (168, 160, 150)
 _TWO_WHEELS = (figures.motorbike,)
 _FOUR_WHEELS = (figures.car, figures.car, figures.pickup, figures.car)
-_GLOW_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A place: what stands still, who moves, and what lies over it all (rain, glow). `noise`: of the sensor, in grey levels."""
+    """A place: what stands still, who moves, what lies over it all (rain, glow); the sensor's noise in grey levels."""
 
     name: str
     view: Viewpoint
@@ -84,7 +82,7 @@ def junction() -> Scene:
     rng = Random(31)  # noqa: S311
     view = Viewpoint(WIDTH, HEIGHT, (6.8, 7.6, -6.0), 19, -17, 70)
     light = Light(ambient=0.66, sun=0.1, tint=(0.86, 0.93, 1.0))
-    drops = _rain(rng)
+    drops = overlays.rain(rng, WIDTH, HEIGHT)
 
     def backdrop(canvas: Canvas) -> None:
         chance = Random(13)  # noqa: S311
@@ -94,15 +92,16 @@ def junction() -> Scene:
         _wet_road(canvas, chance)
         buildings.row_of_houses(canvas, chance, -1, -12, first=28, last=110)
         buildings.row_of_houses(canvas, chance, 1, 12, first=28, last=110)
-        for x in (-44, -38, -32, -26, -20, 20, 26, 32):
-            canvas.lit(box((x, 0, 31), (5.6, 5 + chance.random() * 5, 6), chance.choice(buildings.WALLS)))
-        for x in (-13.0, -20.0):
-            buildings.tree(canvas, chance, x, 25.6, 5.5)
+        for x in (-62, -56, -50, -44, -38, -32, -26, -20, -14.8, 14.8, 20, 26, 32, 38, 44):
+            buildings.house_ahead(canvas, chance, x, 30, 5.4)
+        for x in (-12.0, -24.0, 17.0, 29.0):
+            buildings.tree(canvas, chance, x, 28.3, 4.8)
+        _corners(canvas, chance)
 
     def finish(image: Image.Image, canvas: Canvas, seen: list[tuple[Actor, Place]], share: float) -> None:
         _signal(canvas, share)
         offset = int(share * drops.height * 36) % drops.height
-        image.paste((206, 214, 222), (0, 0), _rolled(drops, offset))
+        image.paste((206, 214, 222), (0, 0), overlays.rolled(drops, offset))
 
     return Scene("junction", view, light, backdrop, tuple(_crossing_traffic(rng)), finish, noise=3.0)
 
@@ -112,22 +111,28 @@ def night() -> Scene:
     rng = Random(17)  # noqa: S311
     view = Viewpoint(WIDTH, HEIGHT, (-2.2, 6.0, -3.0), 14, 7, 68)
     light = Light(ambient=0.2, sun=0.12, tint=(0.95, 0.92, 1.12))
-    glow = _glow()
+    glow = overlays.glow()
 
     def backdrop(canvas: Canvas) -> None:
         _town(canvas, Random(40), ((10, 14, 30), (34, 36, 56)), lit=0.3)  # noqa: S311
-        lamps = [(x, z) for z in np.arange(114.0, 5.0, -26.0) for x in (-4.4, 4.4)]
+        lamps = [(x, float(z)) for z in np.arange(114.0, 5.0, -26.0) for x in (-4.4, 4.4)]
         for x, z in lamps:
-            _pool_of_light(canvas, x, float(z))
-            _shine(canvas.image, canvas, glow, (x, 7.5, float(z)), 3.2, (255, 206, 130))
+            overlays.pool_of_light(canvas, x, z)
+            overlays.shine(canvas.image, canvas, glow, (x, 7.5, z), 3.2, (255, 206, 130))
 
     def finish(image: Image.Image, canvas: Canvas, seen: list[tuple[Actor, Place]], share: float) -> None:
         for actor, place in seen:
             if place.lamps and canvas.view.eye[2] + 2 < place.z < 120:
                 towards = abs(place.heading) > 90
-                end = 0.7 if actor.painter is figures.motorbike else 2.1
-                spot = place.point(0, 0.7, end if towards else -end)
-                _shine(image, canvas, glow, spot, 1.6 if towards else 0.8, (255, 244, 214) if towards else (255, 40, 30))
+                two_wheels = actor.painter is figures.motorbike
+                end = 0.7 if two_wheels else 2.1
+                spots = [
+                    place.point(right, 0.7, end if towards else -end)
+                    for right in ((0.0,) if two_wheels else (-0.6, 0.6))
+                ]
+                radius, colour = (1.3, (255, 244, 214)) if towards else (0.7, (255, 40, 30))
+                for spot in spots:
+                    overlays.shine(image, canvas, glow, spot, radius, colour)
 
     return Scene("night", view, light, backdrop, tuple(_town_traffic(rng, lamps=True)), finish, noise=5.0)
 
@@ -209,20 +214,60 @@ def _town_traffic(rng: Random, lamps: bool = False) -> list[Actor]:
     ]
 
 
+def _corners(canvas: Canvas, rng: Random) -> None:
+    """Draw what stands on the pavement at the near corners: kerbs, a fruit seller, parked motorbikes, trees."""
+    kerb: Colour = (176, 178, 176)
+    for side in (-1, 1):
+        edge, back = side * 7.0, side * 7.3
+        canvas.flat([(edge, 0, -4), (back, 0, -4), (back, 0, 14), (edge, 0, 14)], kerb)
+        canvas.flat([(edge, 0, 13.7), (side * 200, 0, 13.7), (side * 200, 0, 14), (edge, 0, 14)], kerb)
+    buildings.tree(canvas, rng, -20.0, 11.5, 5.0)
+    for x in (-17.4, -15.9, -14.4, -12.9):
+        look = traffic.some_look(rng, figures.motorbike)
+        figures.paint(figures.parked, look, Place(x, 12.0, 18.0), canvas)
+    buildings.stall(canvas, rng, 11.4, 9.6, (54, 104, 176))
+    buildings.tree(canvas, rng, 15.5, 11.2, 4.6)
+
+
 def _crossing_traffic(rng: Random) -> list[Actor]:
-    actors: list[Actor] = []
     # Half of the loop the street ahead may go (0 to 0.46), then the one across (0.5 to 0.96).
-    for lane, heading, start in ((2.2, 0.0, (0.0, -14.0)), (-2.2, 180.0, (0.0, 92.0))):
-        stop = 17.0 if heading == 0 else 60.0
+    return [*_ahead(rng), *_across(rng), *_on_foot(rng)]
+
+
+def _on_foot(rng: Random) -> list[Actor]:
+    """People who cross while the street ahead waits."""
+    actors = []
+    for index, (begin, z) in enumerate(((0.56, 11.2), (0.6, 10.4), (0.63, 29.8))):
+        heading, start = (90.0, -8.6) if index % 2 == 0 else (-90.0, 8.6)
+        marks = [(begin, 0.0), (begin + 0.3, 17.2)]
+        look = figures.Look(rng.choice(traffic.CAPES), hat=index != 1, phase=rng.uniform(0, 6))
+        actors.append(Actor(figures.walker, look, traffic.halting((start, z), heading, marks)))
+    return actors
+
+
+def _ahead(rng: Random) -> list[Actor]:
+    actors: list[Actor] = []
+    for lane, heading, start in ((2.2, 0.0, -14.0), (-2.2, 180.0, 92.0)):
+        stop = 19.5 if heading == 0 else 57.5
         for place, (painter, aside) in enumerate(
-            ((figures.car, 0.0), (figures.motorbike, 2.4 if heading == 0 else -2.4), (figures.pickup, 0.0), (figures.motorbike, 2.2 if heading == 0 else -2.2))
+            (
+                (figures.car, 0.0),
+                (figures.motorbike, 2.4 if heading == 0 else -2.4),
+                (figures.pickup, 0.0),
+                (figures.motorbike, 2.2 if heading == 0 else -2.2),
+            )
         ):
             queue = stop - (place // 2) * 7.5 - (0 if painter is figures.motorbike else 0.8)
             go = 1.02 + (place // 2) * 0.035
             marks = [(0.58 + place * 0.06, 0.0), (0.84 + place * 0.03, queue), (go, queue), (go + 0.3, 112.0)]
             look = traffic.some_look(rng, painter, rain=True)
-            at = traffic.halting((lane + aside, start[1]), heading, marks, lamps=True)
+            at = traffic.halting((lane + aside, start), heading, marks, lamps=True)
             actors.append(Actor(painter, look, at))
+    return actors
+
+
+def _across(rng: Random) -> list[Actor]:
+    actors: list[Actor] = []
     for lane, heading, start in ((18.2, 90.0, -62.0), (22.4, -90.0, 62.0)):
         for place, painter in enumerate((figures.motorbike, figures.car, figures.motorbike, figures.lorry)):
             aside = (-1.9 if heading > 0 else 1.9) if painter is figures.motorbike else 0.0
@@ -275,56 +320,6 @@ def _signal(canvas: Canvas, share: float) -> None:
             patch.ball(spot, 0.5, colour, 0.22)
         patch.ball(spot, 0.23, tone)
     patch.finish()
-
-
-def _rain(rng: Random) -> Image.Image:
-    """Return how much each pixel is veiled by drops, as tall as the picture; rolled down, it rains."""
-    veil = Image.new("L", (WIDTH, HEIGHT), 10)
-    draw = ImageDraw.Draw(veil)
-    for _ in range(520):
-        x, y, long = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT), rng.uniform(14, 42)
-        strength = int(rng.uniform(22, 70))
-        for over in (0, -HEIGHT):
-            draw.line((x, y + over, x - long * 0.12, y + over + long), strength, 1 if long < 30 else 2)
-    return veil
-
-
-def _rolled(veil: Image.Image, down: int) -> Image.Image:
-    rolled: NDArray[np.uint8] = np.roll(np.asarray(veil), down, axis=0)
-    return Image.fromarray(rolled)
-
-
-def _glow() -> Image.Image:
-    """Return a soft spot, brightest in its middle."""
-    spread = np.linspace(-1, 1, _GLOW_SIZE)
-    away = np.hypot(spread[:, None], spread[None, :])
-    return Image.fromarray((np.clip(1 - away, 0, 1) ** 2.6 * 255).astype(np.uint8))
-
-
-def _shine(
-    image: Image.Image, canvas: Canvas, glow: Image.Image, spot: tuple[float, float, float], radius: float, colour: Colour
-) -> None:
-    seen = canvas.view.seen(np.asarray([spot], np.float64))
-    if seen[0, 2] < 1:
-        return
-    x, y = canvas.view.pixels(seen)[0]
-    size = int(min(radius * canvas.view.focal / seen[0, 2], image.width / 3))
-    if size < 2:
-        return
-    image.paste(colour, (int(x) - size, int(y) - size), glow.resize((2 * size, 2 * size)))
-
-
-def _pool_of_light(canvas: Canvas, x: float, z: float) -> None:
-    layer = Image.new("L", canvas.image.size, 0)
-    draw = ImageDraw.Draw(layer)
-    turn = np.linspace(0, 2 * np.pi, 28)
-    for radius, strength in ((6.6, 12), (6.0, 22), (5.3, 33), (4.6, 44), (3.9, 54), (3.2, 63), (2.5, 71), (1.6, 77)):
-        ring = np.array([(x + radius * np.cos(a), 0.0, z + radius * np.sin(a)) for a in turn])
-        outline = canvas.view.polygon(ring)
-        if len(outline) > 2:
-            draw.polygon([(float(px), float(py)) for px, py in outline], strength)
-    layer = layer.filter(ImageFilter.BoxBlur(18))
-    canvas.image.paste((255, 196, 116), (0, 0), layer)
 
 
 def _market_hall(canvas: Canvas) -> None:

@@ -19,7 +19,6 @@ from queue import Empty
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vonggac.core.errors import VonggacError
@@ -71,7 +70,7 @@ def scenes_footage(
     folder = (cache or default_cache()) / _key(quality)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _render_missing([name for name in dict.fromkeys(names)], folder, quality, progress)
+        _render_missing(list(dict.fromkeys(names)), folder, quality, progress)
     except OSError as error:
         raise VonggacError(
             f"The rendered scenes cannot be kept in {folder}: {error.strerror}. Set XDG_CACHE_HOME to a folder that"
@@ -167,8 +166,8 @@ def _encode(
         chance.normal(0, scene.noise, (HEIGHT + 256, WIDTH + 256)).round(), -_NOISE_LIMIT, _NOISE_LIMIT
     ).astype(np.int8)
     for number, image in enumerate(pictures(scene, quality.pictures)):
-        frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
-        planes: NDArray[np.uint8] = frame.to_ndarray()
+        frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
+        planes = frame.to_ndarray().astype(np.uint8, copy=False)
         down, right = chance.integers(0, 256, 2)
         planes[:HEIGHT] += grain[down : down + HEIGHT, right : right + WIDTH].view(np.uint8)
         noisy = av.VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -191,5 +190,5 @@ def _stream(
     assert isinstance(stream, av.VideoStream)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = 1 / rate
-    stream.options = encoding.options(group, bit_rate, threads=1)
+    stream.options = dict(encoding.options(group, bit_rate, threads=1))
     return stream

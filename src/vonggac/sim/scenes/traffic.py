@@ -1,4 +1,4 @@
-"""Who moves where in a simulated picture, as a function of the time in the loop, so that its end meets its beginning."""
+"""Who moves where in a simulated picture, as a function of the time in the loop: its end meets its beginning."""
 
 from __future__ import annotations
 
@@ -122,7 +122,14 @@ def _ease(part: float, from_rest: bool, to_rest: bool) -> float:
 
 
 def stream(
-    rng: Random, path: Path, painters: Sequence[Painter], count: int, *, times: int = 1, lamps: bool = False, rain: bool = False
+    rng: Random,
+    path: Path,
+    painters: Sequence[Painter],
+    count: int,
+    *,
+    times: int = 1,
+    lamps: bool = False,
+    rain: bool = False,
 ) -> list[Actor]:
     """Return vehicles that follow one another along a lane."""
     actors = []
@@ -153,5 +160,7 @@ def some_look(rng: Random, painter: Painter, *, rain: bool = False) -> Look:
     if painter is figures.coach:
         return Look(rng.choice(((222, 120, 40), (40, 110, 90), (180, 40, 60))), (238, 236, 230))
     if painter is figures.lorry:
-        return Look(rng.choice(((44, 88, 150), (190, 60, 40), (60, 120, 80))), rng.choice(((226, 226, 222), (150, 160, 170))))
+        return Look(
+            rng.choice(((44, 88, 150), (190, 60, 40), (60, 120, 80))), rng.choice(((226, 226, 222), (150, 160, 170)))
+        )
     return Look(rng.choice(PAINTS))

@@ -1,0 +1,247 @@
+"""`vonggac sim`: the simulated cameras on the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vonggac.core.commands import PlainErrors, data_option, emit, json_option
+from vonggac.core.datafolder import DataFolder
+from vonggac.core.errors import VonggacError
+from vonggac.core.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from vonggac.sim.control import SimControl
+    from vonggac.sim.digest import Credentials
+    from vonggac.sim.scenes.render import Progress
+
+
+@click.group(cls=PlainErrors)
+def sim() -> None:
+    """The model railway: simulated cameras to try everything with.
+
+    They stand in for the 102 cameras of the district Đức Trọng and speak RTSP as real ones do. `vonggac demo` starts
+    them together with a centre; `vonggac sim serve` starts them alone, for any recorder.
+    """
+
+
+@sim.command()
+@data_option
+@click.option("--cameras", type=int, default=102, show_default=True, metavar="N", help="How many cameras.")
+@click.option(
+    "--clips",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Play the .mp4 and .mkv files of this folder (H.264, not re-encoded) instead of drawn scenes.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes any free port.")
+@click.option("--user", default="", help="Ask viewers for this user and a password; without it anyone may look.")
+@click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The password's file."
+)
+@click.option("--password-env", metavar="NAME", help="The environment variable that holds the password.")
+@click.option("--sha256", is_flag=True, help="Ask with Digest SHA-256 instead of MD5.")
+@click.option(
+    "--bit-rate",
+    type=click.IntRange(100, 8000),
+    default=1200,
+    show_default=True,
+    metavar="KBIT",
+    help="Of the drawn scenes' main stream, in kbit/s.",
+)
+@click.option(
+    "--ready-file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the line of JSON to this file."
+)
+def serve(
+    data: Path,
+    cameras: int,
+    clips: Path | None,
+    host: str,
+    port: int,
+    user: str,
+    password_file: Path | None,
+    password_env: str | None,
+    sha256: bool,
+    bit_rate: int,
+    ready_file: Path | None,
+) -> None:
+    """Serve the cameras until stopped (Ctrl-C).
+
+    The scenes are drawn at the first start, which takes about a minute, and kept in the user's cache. Then one line
+    of JSON on standard output says where the cameras are: camera 7 is at ADDRESS/cam/007, its smaller stream at
+    ADDRESS/cam/007/sub. DIR needs no `vonggac init`; the socket for `vonggac sim fault` lies in it.
+
+    \b
+    Examples:
+      vonggac sim serve --cameras 4
+      vonggac sim serve --clips films --port 8554 --user viewer --password-file password.txt
+    """
+    import uvloop
+
+    from vonggac.sim import serving
+    from vonggac.sim.scenes.render import Quality
+
+    credentials = _credentials(user, password_file, password_env, sha256=sha256)
+    with _Bar() as bar:
+        built, notes = serving.build_cameras(cameras, clips, Quality(bit_rate=bit_rate * 1000), bar.show)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
+
+    def announce(ready: serving.Ready) -> None:
+        emit(ready)
+        sys.stdout.flush()
+        if ready_file is not None:
+            serving.write_ready_file(ready_file, ready)
+
+    control = _control_path(data, make=True)
+    uvloop.run(serving.serve(built, host=host, port=port, credentials=credentials, control=control, announce=announce))
+
+
+@sim.command()
+@click.argument("camera")
+@click.argument("kind", type=click.Choice(["drop", "freeze", "black", "restore"]))
+@data_option
+@click.option("--for", "for_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Heals by itself.")
+def fault(camera: str, kind: str, data: Path, for_s: float | None) -> None:
+    """Break a camera of the running district, or restore it.
+
+    CAMERA is its number (7), its path (/cam/007) or its name. What can be broken:
+
+    \b
+      drop     its connections are closed, new ones are closed at once
+      freeze   it stays connected and sends nothing
+      black    its pictures turn black, as with a covered lens
+      restore  it is well again
+
+    \b
+    Examples:
+      vonggac sim fault 7 drop --for 30
+      vonggac sim fault "Chợ Liên Nghĩa – cổng Bắc" black
+    """
+    state = _control(data).fault(camera, kind, for_s)
+    said = f"{state.number} {state.name}: {state.fault or 'well'}"
+    click.echo(f"{said} for {for_s:g} s" if for_s and state.fault else said)
+
+
+@sim.command()
+@data_option
+@json_option
+def status(data: Path, as_json: bool) -> None:
+    """Show the cameras of the running district: faults, viewers, what was sent and dropped."""
+    cameras = _control(data).status()
+    if as_json:
+        emit(cameras)
+        return
+    width = max(len(camera.name) for camera in cameras)
+    click.echo(f"{'no.':<5}{'name':<{width}}  {'fault':<7}{'viewers':>8}{'pictures':>10}{'dropped':>9}{'MB':>9}")
+    for camera in cameras:
+        click.echo(
+            f"{camera.number:<5}{camera.name:<{width}}  {camera.fault or '–':<7}{camera.viewers:>8}"
+            f"{camera.pictures_sent:>10}{camera.pictures_dropped:>9}{camera.bytes_sent / 1e6:>9.1f}"
+        )
+
+
+@sim.command("cameras")
+@click.option("--address", required=True, metavar="URL", help="Where they are: rtsp://HOST:PORT.")
+@click.option("--cameras", "count", type=int, default=102, show_default=True, metavar="N", help="How many cameras.")
+@click.option("--user", default="", help="The user to put into the addresses.")
+@click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The password's file."
+)
+@click.option("--password-env", metavar="NAME", help="The environment variable that holds the password.")
+@click.option("--sub/--no-sub", default=True, show_default=True, help="With the addresses of the smaller streams.")
+def list_cameras(
+    address: str, count: int, user: str, password_file: Path | None, password_env: str | None, sub: bool
+) -> None:
+    """Print the cameras as CSV for `vonggac camera import`.
+
+    Their units come first: `vonggac sim units` prints them for `vonggac unit import`. With --user the output holds
+    the password.
+    """
+    from vonggac.sim import district
+
+    credentials = _credentials(user, password_file, password_env)
+    password = credentials.password if credentials else ""
+    click.echo(district.cameras_csv(address, user, password, count=count, sub=sub), nl=False)
+
+
+@sim.command("units")
+def list_units() -> None:
+    """Print the district's tree of units as CSV for `vonggac unit import`."""
+    from vonggac.sim import district
+
+    click.echo(district.units_csv(), nl=False)
+
+
+class _Bar:
+    """A progress bar on standard error; shown only when there is something to wait for."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress as RichProgress
+
+        self._progress = RichProgress(console=Console(stderr=True), transient=True)
+        self._task: TaskID | None = None
+        self._started = False
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._started:
+            self._progress.stop()
+
+    @property
+    def show(self) -> Progress:
+        """To be told how far the drawing is."""
+        return self._show
+
+    def _show(self, done: int, total: int) -> None:
+        if not self._started:
+            self._started = True
+            self._progress.start()
+            self._task = self._progress.add_task("Drawing the scenes (once)", total=total)
+        assert self._task is not None
+        self._progress.update(self._task, completed=done)
+
+
+def _credentials(
+    user: str, password_file: Path | None, password_env: str | None, *, sha256: bool = False
+) -> Credentials | None:
+    from vonggac.sim.digest import Credentials
+
+    if not user:
+        if password_file or password_env:
+            raise click.UsageError("A password needs its --user.")
+        return None
+    if (password_file is None) == (password_env is None):
+        raise click.UsageError("Give the password by --password-file or by --password-env, not on the command line.")
+    if password_file is not None:
+        lines = password_file.read_text(encoding="utf-8").splitlines()
+        password = lines[0] if lines else ""
+    else:
+        password = os.environ.get(password_env or "", "")
+    if not password:
+        raise VonggacError(f"The password of {user} is empty: {password_file or password_env} holds none.")
+    return Credentials(user, password, "SHA-256" if sha256 else "MD5")
+
+
+def _control(data: Path) -> SimControl:
+    from vonggac.sim.control import SimControl
+
+    return SimControl(_control_path(data))
+
+
+def _control_path(data: Path, *, make: bool = False) -> Path:
+    if make:
+        data.mkdir(parents=True, exist_ok=True)
+    elif not data.is_dir():
+        raise VonggacError(f"There is no folder {data}. Name the one of the running district with --data.")
+    return DataFolder(data.resolve(), Settings()).socket_path("sim")

@@ -1,0 +1,124 @@
+"""The simulated district as one process: footage, cameras, server and commands put together."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vonggac.sim import district
+from vonggac.sim.camera import Feed, SimCamera
+from vonggac.sim.clips import Footage, load_folder
+from vonggac.sim.control import ControlServer
+from vonggac.sim.digest import Credentials
+from vonggac.sim.rtsp_server import SimServer
+from vonggac.sim.scenes.render import Progress, Quality, scenes_footage
+from vonggac.sim.track import Track
+
+FILES_PER_CAMERA = 6
+"""Open files: a recorder, viewers of both streams, and room for those who come back before the old one is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a program that started the district must know. `control` is the socket for `SimControl`."""
+
+    address: str
+    port: int
+    cameras: int
+    sub_streams: bool
+    user: str
+    control: str
+    pid: int
+
+
+def build_cameras(
+    count: int, clips: Path | None = None, quality: Quality | None = None, progress: Progress | None = None
+) -> tuple[list[SimCamera], tuple[str, ...]]:
+    """Return the district's cameras, each on its own phase, and notes on clips that are odd.
+
+    They play the files of the folder `clips` in turn, or the rendered scenes. Raises VonggacError.
+    """
+    places = district.cameras(count)
+    if clips is not None:
+        footage = load_folder(clips)
+        names: Sequence[str] = [name for name, _ in zip(itertools.cycle(footage), places, strict=False)]
+    else:
+        names = [place.scene for place in places]
+        footage = scenes_footage(tuple(dict.fromkeys(names)), quality, progress=progress)
+    feeds = {name: _feeds(footage[name]) for name in dict.fromkeys(names)}
+    cameras = [
+        SimCamera(
+            place.path, place.name, *feeds[name], phase=district.phase(number, feeds[name][0].track.clip.duration)
+        )
+        for number, (place, name) in enumerate(zip(places, names, strict=True))
+    ]
+    return cameras, tuple(note for name in feeds for note in footage[name].main.notes)
+
+
+def _feeds(footage: Footage) -> tuple[Feed, Feed | None]:
+    return Feed(Track.of(footage.main)), Feed(Track.of(footage.sub)) if footage.sub is not None else None
+
+
+async def serve(
+    cameras: Sequence[SimCamera],
+    *,
+    host: str,
+    port: int,
+    credentials: Credentials | None,
+    control: Path,
+    announce: Callable[[Ready], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM. `announce` is called once, when viewers may connect."""
+    _allow_open_files(len(cameras) * FILES_PER_CAMERA + 64)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(SimServer(cameras, credentials=credentials, host=host, port=port))
+        await stack.enter_async_context(ControlServer(server, control))
+        announce(
+            Ready(
+                server.address,
+                server.port,
+                len(cameras),
+                all(camera.sub is not None for camera in cameras),
+                credentials.user if credentials else "",
+                str(control),
+                os.getpid(),
+            )
+        )
+        serving = asyncio.create_task(server.serve_forever())
+        waiting = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+        finally:
+            for task in (serving, waiting):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+def write_ready_file(path: Path, ready: Ready) -> None:
+    """Write what `announce` was told as one line of JSON; the file appears complete."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(msgspec.json.encode(ready) + b"\n")
+    part.replace(path)
+
+
+def _allow_open_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, ceiling), hard))
