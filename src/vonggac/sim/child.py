@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -16,15 +17,18 @@ from vonggac.core.supervisor import end_with_parent
 
 _STOP_S = 30.0
 _TAIL_LINES = 8
+_TAIL_BYTES = 8192
 
 
 class Child:
     """`vonggac WORDS` as a process that ends with the block, and with this process however that ends.
 
-    What it writes on standard error goes to the end of `log`; what it prints can be read line by line.
+    What it writes on standard error goes to the end of `log`, or where ours goes when there is none.
     """
 
-    def __init__(self, name: str, words: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, words: Sequence[str], environment: Mapping[str, str], log: Path | None = None
+    ) -> None:
         self._name = name
         self._words = [sys.executable, "-m", "vonggac", *words]
         self._environment = {**os.environ, **environment}
@@ -32,7 +36,8 @@ class Child:
         self.process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Child:
-        with self._log.open("ab") as log:
+        with contextlib.ExitStack() as opened:
+            log = opened.enter_context(self._log.open("ab")) if self._log is not None else None
             self.process = subprocess.Popen(
                 self._words,
                 env=self._environment,
@@ -58,9 +63,7 @@ class Child:
     def check(self) -> None:
         """Raise VonggacError with the last lines of its log when the process has ended."""
         if (status := self.process.poll()) is not None:
-            raise VonggacError(
-                f"{self._name} ended with status {status}. The last lines of {self._log}:\n{_tail(self._log)}"
-            )
+            raise VonggacError(f"{self._name} ended with status {status}.{self._last_words()}")
 
     def read_line(self, timeout_s: float) -> str:
         """Return the first line that it prints; VonggacError when it ends before, or none came in time."""
@@ -72,7 +75,7 @@ class Child:
             selector.register(descriptor, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
                 if time.monotonic() > deadline_s:
-                    raise VonggacError(f"{self._name} did not start within {timeout_s:.0f} s. See {self._log}.")
+                    raise VonggacError(f"{self._name} did not start within {timeout_s:.0f} s.{self._last_words()}")
                 if not selector.select(deadline_s - time.monotonic()):
                     continue
                 if not (part := os.read(descriptor, 65_536)):
@@ -81,7 +84,8 @@ class Child:
                 line += part
         return line.decode()
 
-
-def _tail(log: Path) -> str:
-    lines = log.read_bytes()[-8192:].decode(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+    def _last_words(self) -> str:
+        if self._log is None:
+            return " Why stands above."
+        lines = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").splitlines()[-_TAIL_LINES:]
+        return f" The last lines of {self._log}:\n" + "\n".join(f"  {line}" for line in lines)

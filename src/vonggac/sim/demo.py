@@ -124,8 +124,9 @@ def run(data: Path, count: int, port: int | None, clips: Path | None) -> None:
             pass  # a centre that runs here already is not ours to record into
         log = folder.path / LOG_FILE
         log.write_bytes(b"")
-        _say(f"Starting {count} simulated cameras. At the first start their scenes are drawn: up to a minute.")
-        simulator = running.enter_context(_simulator(folder, state, count, clips, log))
+        drawn = "" if clips is not None else " Their scenes are drawn at the first start: up to a minute."
+        _say(f"Starting {count} simulated cameras.{drawn}")
+        simulator = running.enter_context(_simulator(folder, state, count, clips))
         simulated = _ready_simulator(simulator, folder, state, count)
         database = folder.database()
         running.callback(database.close)
@@ -199,13 +200,13 @@ def _free(port: int) -> bool:
         return True
 
 
-def _simulator(folder: DataFolder, state: DemoState, count: int, clips: Path | None, log: Path) -> Child:
+def _simulator(folder: DataFolder, state: DemoState, count: int, clips: Path | None) -> Child:
     port = state.camera_port if _free(state.camera_port) else 0
     words = ["sim", "serve", "--data", str(folder.path), "--port", str(port), "--cameras", str(count)]
     words += ["--user", CAMERA_USER, "--password-env", "VONGGAC_DEMO_CAMERA_PASSWORD"]
     if clips is not None:
         words += ["--clips", str(clips)]
-    return Child("The simulator", words, {"VONGGAC_DEMO_CAMERA_PASSWORD": state.camera_password}, log)
+    return Child("The simulator", words, {"VONGGAC_DEMO_CAMERA_PASSWORD": state.camera_password})
 
 
 def _ready_simulator(simulator: Child, folder: DataFolder, state: DemoState, count: int) -> SimulatedCameras:
