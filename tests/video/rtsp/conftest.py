@@ -260,7 +260,7 @@ def sdp_text() -> str:
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run_loop(request: pytest.FixtureRequest) -> Callable[[Awaitable[object]], object]:
-    """Run a coroutine on asyncio's own loop, and on uvloop; five seconds are enough for any of them."""
+    """Run a coroutine on asyncio's own loop, and on uvloop; ten seconds are enough for any of them."""
 
     def run(work: Awaitable[object]) -> object:
         import uvloop

@@ -35,7 +35,6 @@ def test_an_address_is_taken_apart(text, host, port, path, username, password):
         "",
         "192.0.2.10",
         "http://host/",
-        "rtsps://host/",
         "rtsp://",
         "rtsp:///path",
         "rtsp://host:0/",
@@ -51,6 +50,12 @@ def test_what_is_no_address_is_refused_in_plain_words(text):
     with pytest.raises(Invalid) as refusal:
         CameraAddress.parse(text)
     assert "cret" not in str(refusal.value)
+
+
+def test_an_encrypted_address_keeps_its_scheme_and_has_its_own_port():
+    address = CameraAddress.parse("rtsps://a:b@host/live")
+    assert (address.secure, address.port, address.url) == (True, 322, "rtsps://host/live")
+    assert str(CameraAddress.parse("rtsps://host:554/")) == "rtsps://host:554/"
 
 
 def test_credentials_are_never_shown():

@@ -352,6 +352,12 @@ def test_a_window_holds_four_pauses():
     assert receive_window(0, 2_000_000) == MIN_WINDOW
 
 
+def test_an_encrypted_address_is_refused_for_now_in_plain_words(run_loop):
+    camera = CameraAddress.parse("rtsps://admin:s3cret@127.0.0.1/live")
+    error = run_loop(failure_of(RtspConnection.open(camera, on_access_unit=lambda unit: None)))
+    assert error.reason == "unsupported"
+
+
 def test_a_buffer_too_small_for_a_packet_is_refused(run_loop):
     async def open_with_a_small_one():
         with pytest.raises(ValueError, match="receive buffer"):

@@ -241,8 +241,9 @@ def test_a_fragmented_unit_without_an_end_is_closed_by_what_follows(rtp, stream)
     unit = rtp.slice_unit(b"x" * 400, key=True)
     packets = packer.fragments(unit, 0)
     packets[-1] = packets[-1][:13] + bytes((packets[-1][13] & 0x3F,)) + packets[-1][14:]
+    packets += packer.single(b"\0\0\1" + rtp.slice_unit(b"more", leads=False), 0, marker=True)
     packets += packer.single(rtp.slice_unit(b"next"), 6000, marker=True)
-    assert play(rtp, stream, packets).nals == [[unit], [rtp.slice_unit(b"next")]]
+    assert play(rtp, stream, packets).nals == [[unit, rtp.slice_unit(b"more", leads=False)], [rtp.slice_unit(b"next")]]
     assert "fragments without an end" in stream[0].oddities
 
 

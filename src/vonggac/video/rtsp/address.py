@@ -10,6 +10,8 @@ from vonggac.core.errors import Invalid
 
 DEFAULT_PORT = 554
 """RFC 2326 §3.2."""
+DEFAULT_SECURE_PORT = 322
+"""RFC 7826 §4.2."""
 MAX_LENGTH = 2048
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:\s]+)(?::(?P<port>\d*))?")
@@ -30,6 +32,8 @@ class CameraAddress:
     """Path and query as they go over the wire, percent-encoded; empty or beginning with "/" or "?"."""
     username: str | None = None
     password: str | None = None
+    secure: bool = False
+    """rtsps: TLS around everything."""
 
     @classmethod
     def parse(cls, text: str) -> CameraAddress:
@@ -45,8 +49,7 @@ class CameraAddress:
         scheme, mark, rest = text.partition("://")
         if not mark or scheme.lower() not in ("rtsp", "rtsps"):
             raise Invalid("A camera's address begins with rtsp://, for example rtsp://192.0.2.10:554/stream1")
-        if scheme.lower() == "rtsps":
-            raise Invalid("Encrypted addresses (rtsps://) cannot be recorded yet. Use rtsp:// here.")
+        secure = scheme.lower() == "rtsps"
         cut = re.search(r"[/?#]", rest)
         if cut and "@" in rest[cut.start() :] and "@" not in rest[: cut.start()] and ":" in rest[: cut.start()]:
             _refuse_unencoded_password(rest, cut.start())
@@ -61,27 +64,32 @@ class CameraAddress:
         match = _AUTHORITY.fullmatch(where)
         if match is None:
             raise Invalid("No usable host in the camera's address: rtsp://HOST:PORT/PATH is wanted.")
-        port = int(match["port"] or DEFAULT_PORT) if len(match["port"] or "") <= 5 else 0
+        default = DEFAULT_SECURE_PORT if secure else DEFAULT_PORT
+        port = int(match["port"] or default) if len(match["port"] or "") <= 5 else 0
         if not 0 < port < 65536:
             raise Invalid("The port in the camera's address must lie between 1 and 65535.")
         path = quote(path.partition("#")[0], safe=_SAFE_IN_PATH)
-        return cls(match["host"].strip("[]"), port, path, username, password)
+        return cls(match["host"].strip("[]"), port, path, username, password, secure)
 
     @property
     def url(self) -> str:
         """The address as it goes over the wire: without credentials (those of the path stay)."""
-        return f"rtsp://{self._authority}{self.path}"
+        return f"{self._scheme}://{self._authority}{self.path}"
 
     @property
     def redacted(self) -> str:
         """The address as it may be shown and logged."""
         credentials = f"{self.username}:***@" if self.username is not None else ""
-        return f"rtsp://{credentials}{self._authority}{hide_secrets(self.path)}"
+        return f"{self._scheme}://{credentials}{self._authority}{hide_secrets(self.path)}"
 
     @property
     def _authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORT else f"{host}:{self.port}"
+        return host if self.port == (DEFAULT_SECURE_PORT if self.secure else DEFAULT_PORT) else f"{host}:{self.port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "rtsps" if self.secure else "rtsp"
 
     def __str__(self) -> str:
         return self.redacted

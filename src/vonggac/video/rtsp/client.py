@@ -93,6 +93,8 @@ class RtspConnection:
             buffer = memoryview(bytearray(MIN_BUFFER))
         if len(buffer) < MIN_BUFFER:
             raise ValueError(f"a receive buffer of {len(buffer)} bytes: {MIN_BUFFER} at least")
+        if address.secure:
+            raise RtspError("unsupported", "Encrypted addresses (rtsps://) cannot be recorded yet. Use rtsp:// here.")
         session = RtspSession(address, on_access_unit=on_access_unit, user_agent=user_agent)
         connection: RtspConnection | None = None
         try:

@@ -102,6 +102,7 @@ class H264Depacketiser(Depacketiser):
             self._fragment(view, at + 4, stop, timestamp, start & 0xE0FF | FU_A << 8)
             return self._unit_at < 0
         elif kind == 0 and bytes(view[at : at + 4]).lstrip(b"\0")[:1] == b"\1":
+            self._end_left_open()
             self._units_by_start_code(bytes(view[at:stop]), timestamp)
         else:
             self._note("packets of unknown type left out")
@@ -111,9 +112,7 @@ class H264Depacketiser(Depacketiser):
         if at > stop:
             self._note("torn packets left out")
         elif start & _MARKED_START:
-            if self._unit_at >= 0:
-                self._note("fragments without an end")
-                self._end_fragments()
+            self._end_left_open()
             header = start >> 8 & 0xE0 | start & 31
             if self._begin(header & 31, view[at] if at < stop else 0, timestamp):
                 data = self._data
@@ -157,9 +156,7 @@ class H264Depacketiser(Depacketiser):
 
     def _unit(self, view: memoryview, at: int, stop: int, timestamp: int) -> None:
         """One whole unit."""
-        if self._unit_at >= 0:
-            self._note("fragments without an end")
-            self._end_fragments()
+        self._end_left_open()
         if self._begin(view[at] & 31, view[at + 1] if at + 1 < stop else 0, timestamp):
             self._unit_at = len(self._data)
             self._data += b"\0\0\0\0"
@@ -226,6 +223,11 @@ class H264Depacketiser(Depacketiser):
         unit = bytes(data[at + 4 :]) if kind in (SPS, PPS) else b""
         del data[at:]
         self._take_set(unit)
+
+    def _end_left_open(self) -> None:
+        if self._unit_at >= 0:
+            self._note("fragments without an end")
+            self._end_fragments()
 
     def _units_by_start_code(self, units: bytes, timestamp: int) -> None:
         """Several units in one payload, parted by start codes (annex B): forbidden by RFC 6184, and done."""

@@ -103,6 +103,7 @@ def control_url(base: str, control: str | None) -> str:
     if "://" in control:
         return control
     if control.startswith("/"):
+        # urljoin knows no rtsp; with "rtsps" it becomes "https" and back.
         return urljoin("http" + base[4:], control).replace("http", "rtsp", 1)
     return f"{base.rstrip('/')}/{control}"
 
