@@ -61,6 +61,8 @@ def preload(folder: DataFolder) -> None:
         "vonggac.video.models",
     ):
         importlib.import_module(module)
+    # Done once here instead of in every role, into pages of its own each time.
+    importlib.import_module("sqlalchemy.orm").configure_mappers()
 
 
 def run_all(folder: DataFolder, names: Sequence[str] = tuple(ROLES)) -> int:

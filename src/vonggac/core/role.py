@@ -15,7 +15,6 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import OperationalError
@@ -24,7 +23,7 @@ from vonggac.core import metrics, presence, schema, systemd
 from vonggac.core.database import Database
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import AlreadyRunning, VonggacError
-from vonggac.core.log import RateLimit, configure, get_logger, redact
+from vonggac.core.log import Log, RateLimit, configure, get_logger, redact
 
 FINISH_S = 15.0
 """After it was asked to stop a role has this long to end by itself."""
@@ -56,7 +55,7 @@ class RoleContext:
         self.database = database
         self.name = name
         self.stop = asyncio.Event()
-        self.log: structlog.typing.FilteringBoundLogger = get_logger()
+        self.log: Log = get_logger()
         self.registry = registry
         self.metrics_address = metrics_address
         self.appeared = False
