@@ -15,6 +15,7 @@ from vonggac.video import index
 from vonggac.video.index import HOUR_US, HourSums, Interval
 from vonggac.video.models import GapReason
 
+_AHEAD_US = 5_000_000
 SHOWN_HOURS = 24
 """The health page's share of recorded time looks back this far."""
 
@@ -68,7 +69,7 @@ class CameraAccount:
             start_us = max(now_us, self._gap.start_us)
             self._close_gap(start_us)
         else:
-            start_us = min(self.covered_until_us, now_us)
+            start_us = self._after_what_is_covered(self.covered_until_us, now_us)
         gap = OpenGap(start_us, reason, detail)
         self._gap = gap
 
@@ -79,7 +80,7 @@ class CameraAccount:
 
     def begins(self, start_us: int) -> int:
         """Video begins at `start_us`; returns the time to note, which is never before what is recorded already."""
-        start_us = max(start_us, self.covered_until_us)
+        start_us = max(start_us, self._after_what_is_covered(self.covered_until_us, start_us))
         if self._gap is not None:
             start_us = max(start_us, self._gap.start_us)
             self._close_gap(start_us)
@@ -126,6 +127,12 @@ class CameraAccount:
         if self._open_from_us is not None:
             open_us = max(0, self.covered_until_us - max(self._open_from_us, start_us))
         return min(passed, self._hours.recorded_us(from_hour) + open_us), passed
+
+    @staticmethod
+    def _after_what_is_covered(covered_until_us: int, now_us: int) -> int:
+        # The last picture is taken to last as long as the others, so its end may lie a little ahead of the clock. When
+        # it lies far ahead, the clock was set back: then the same hour is recorded twice, and both are true.
+        return covered_until_us if covered_until_us - now_us < _AHEAD_US else now_us
 
     def _close_gap(self, end_us: int) -> None:
         gap = self._gap

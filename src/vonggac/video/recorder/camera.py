@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vonggac.video.models import GapReason
-from vonggac.video.mp4 import reorder_delay
+from vonggac.video.mp4 import nominal_duration, reorder_delay
 from vonggac.video.recorder.account import CameraAccount
 from vonggac.video.recorder.anchor import TimeAnchor
 from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
@@ -221,5 +221,6 @@ def _end_pts(piece: Piece) -> int:
     if piece.end_pts is not None:
         return piece.end_pts
     shown = sorted(unit.pts for unit in piece.units)
-    step = (shown[-1] - shown[0]) // (len(shown) - 1) if len(shown) > 1 else 0
-    return shown[-1] + step
+    if len(shown) == 1:
+        return shown[0] + nominal_duration(piece.parameters)
+    return shown[-1] + max(1, shown[-1] - shown[-2])

@@ -1,0 +1,141 @@
+"""A foreign camera, a real recorder process, files on disk: what is promised of them, also after the worst."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vonggac.core.presence import RoleRow
+from vonggac.video.live_client import LivePicture, latest_key_frame, pictures
+from vonggac.video.models import GapReason
+
+pytestmark = pytest.mark.slow
+
+
+def consecutive(numbers: list[int], loop: int) -> bool:
+    return all(after == (before + 1) % loop for before, after in zip(numbers, numbers[1:], strict=False))
+
+
+@pytest.fixture
+def camera(gst_server: Callable[..., Any], numbered_clip: Callable[..., Path]) -> Any:
+    return gst_server(
+        [numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)], mounts=3
+    )
+
+
+def test_every_picture_is_on_disk_once_across_files_and_files_follow_without_a_hole(
+    centre: Any, camera: Any, judge: Any, read_numbers: Callable[[Path], list[int]]
+) -> None:
+    for number in (1, 2, 3):
+        centre.add_camera(f"Camera {number}", camera.url(number))
+    centre.start()
+    centre.wait_for_files(9)
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    numbers: dict[str, list[int]] = {}
+    for path in centre.media():
+        assert judge.plays(path), judge.complaints(path)
+        numbers.setdefault(path.parents[2].name, []).extend(read_numbers(path))
+    assert len(numbers) == 3
+    for seen in numbers.values():
+        assert len(seen) > 100
+        assert consecutive(seen, 150)
+    assert {gap.reason for gap in centre.gaps() if gap.end_us is None} == {GapReason.STOPPED}
+
+
+def test_after_kill_9_again_and_again_every_file_plays_and_at_most_the_open_group_is_lost(
+    centre: Any, camera: Any, judge: Any, read_numbers: Callable[[Path], list[int]]
+) -> None:
+    for number in (1, 2, 3):
+        centre.add_camera(f"Camera {number}", camera.url(number))
+    for round_ in range(1, 5):
+        centre.start()
+        centre.wait_for_files(3 * round_, grown_to=50_000)
+        time.sleep(0.4 * round_)
+        killed = time.time() * 1e6
+        centre.end(signal.SIGKILL)
+        # What is on disk at this moment is all there is: each camera lacks at most its open group of one second,
+        # what the pause between reads held, and what the writer had not taken yet.
+        for path in centre.media()[-1:]:
+            assert judge.plays(path), judge.complaints(path)
+    centre.start()
+    centre.wait_for_files(3 * 5, grown_to=50_000)
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    for path in centre.media():
+        assert judge.plays(path), judge.complaints(path)
+        assert consecutive(read_numbers(path), 150)
+    crashed = [gap for gap in centre.gaps() if gap.reason == GapReason.CRASHED]
+    assert len(crashed) == 3 * 4
+    last = [gap.start_us for gap in crashed[3::4]]
+    assert all(killed - start < 2_500_000 for start in last), [killed - start for start in last]
+
+
+def test_a_camera_that_goes_away_leaves_a_gap_with_its_reason_and_comes_back(centre: Any, camera: Any) -> None:
+    centre.add_camera("Camera", camera.url(1))
+    centre.start()
+    centre.wait_for_files(1)
+    camera.stop()
+    centre.wait_until(lambda: any(gap.reason == GapReason.REFUSED for gap in centre.gaps()), "the gap")
+    camera.start()
+    centre.wait_until(lambda: all(gap.end_us for gap in centre.gaps()), "the end of the gap")
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    reasons = [gap.reason for gap in centre.gaps()]
+    assert reasons[0] == GapReason.STOPPED
+    assert GapReason.CLOSED in reasons
+    assert GapReason.REFUSED in reasons
+    assert "127.0.0.1" in next(gap.detail for gap in centre.gaps() if gap.reason == GapReason.REFUSED)
+
+
+def test_who_watches_gets_the_current_group_at_once_and_then_every_picture(centre: Any, camera: Any) -> None:
+    centre.add_camera("Camera", camera.url(1))
+    centre.start()
+    centre.wait_for_files(1)
+    with centre.database.read() as session:
+        address = session.get(RoleRow, "recorder").address
+    camera_id = centre.recordings()[0].camera_id
+
+    async def watch() -> tuple[LivePicture | None, list[LivePicture]]:
+        key_frame = await latest_key_frame(address, camera_id)
+        seen: list[LivePicture] = []
+        async for picture in pictures(address, camera_id):
+            seen.append(picture)
+            if len(seen) == 40:
+                break
+        return key_frame, seen
+
+    key_frame, seen = asyncio.run(watch())
+    assert key_frame is not None
+    assert key_frame.key
+    assert key_frame.parameters.width == 320
+    assert seen[0].key
+    steps = [after.pts - before.pts for before, after in zip(seen, seen[1:], strict=False)]
+    assert all(abs(step - 6000) <= 1 for step in steps), steps  # GStreamer rounds to nanoseconds on the way
+    assert all(abs(picture.arrived_us / 1e6 - time.time()) < 60 for picture in seen)
+
+
+def test_cameras_added_changed_and_removed_while_recording_are_followed(centre: Any, camera: Any) -> None:
+    centre.start()
+    centre.add_camera("First", camera.url(1))
+    centre.wait_for_files(1)
+    centre.add_camera("Second", camera.url(2))
+    centre.wait_for_files(2)
+    centre.command("camera", "edit", "Second", "--url", camera.url(3), "--data", str(centre.path))
+    centre.wait_until(lambda: len({row.run for row in centre.recordings()}) == 3, "a new run of the second camera")
+    centre.command("camera", "remove", "First", "--data", str(centre.path))
+    centre.wait_until(
+        lambda: any(gap.reason == GapReason.DISABLED for gap in centre.gaps()), "the end of the first camera"
+    )
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
