@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -118,7 +119,7 @@ class Centre:
             stretches = [(row.start_us, row.end_us) for row in self.recordings() if row.camera_id == camera_id]
             stretches += [(gap.start_us, gap.end_us) for gap in self.gaps() if gap.camera_id == camera_id]
             stretches.sort(key=lambda one: one[0])
-            for (_, end), (start, _) in zip(stretches, stretches[1:], strict=False):
+            for (_, end), (start, _) in itertools.pairwise(stretches):
                 assert end == start, f"{end} and then {start}: {stretches}"
 
 
@@ -137,3 +138,9 @@ def centre(tmp_path: Path) -> Iterator[Centre]:
         made.process.kill()
         made.process.wait(10)
     made.database.close()
+
+
+@pytest.fixture
+def wait() -> Callable[..., None]:
+    """`wait(condition, what)`: polls until the condition is true."""
+    return wait_until

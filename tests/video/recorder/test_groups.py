@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,5 +111,5 @@ def test_reordered_pictures_are_cut_only_where_nothing_earlier_is_still_to_come(
     ]
     pieces = pieces_of(units)
     assert len(pieces) > 3
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in itertools.pairwise(pieces):
         assert max(unit.pts for unit in before.units) < min(unit.pts for unit in after.units)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def consecutive(numbers: list[int], loop: int) -> bool:
-    return all(after == (before + 1) % loop for before, after in zip(numbers, numbers[1:], strict=False))
+    return all(after == (before + 1) % loop for before, after in itertools.pairwise(numbers))
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_who_watches_gets_the_current_group_at_once_and_then_every_picture(centr
     assert key_frame.key
     assert key_frame.parameters.width == 320
     assert seen[0].key
-    steps = [after.pts - before.pts for before, after in zip(seen, seen[1:], strict=False)]
+    steps = [after.pts - before.pts for before, after in itertools.pairwise(seen)]
     assert all(abs(step - 6000) <= 1 for step in steps), steps  # GStreamer rounds to nanoseconds on the way
     assert all(abs(picture.arrived_us / 1e6 - time.time()) < 60 for picture in seen)
 
