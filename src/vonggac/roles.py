@@ -53,7 +53,6 @@ def preload(folder: DataFolder) -> None:
         "msgspec",
         "prometheus_client",
         f"sqlalchemy.dialects.{driver}",
-        "structlog",
         "uvloop",
         "vonggac.cameras.models",
         "vonggac.core.role",
