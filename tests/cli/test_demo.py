@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import signal
 import socket
 import stat
+import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import Result
 
@@ -102,6 +108,39 @@ def test_a_folder_whose_centre_is_running_is_refused(vonggac: Vonggac, tmp_path:
         failed = vonggac("demo", "--data", folder.path)
     assert failed.exit_code == 1
     assert "already running" in failed.stderr
+
+
+@pytest.mark.slow
+def test_a_demonstration_starts_serves_its_page_stops_and_starts_again(
+    tmp_path: Path, clip: Callable[[str], Path]
+) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    shutil.copy(clip("shop-person.mp4"), clips)
+    command = [sys.executable, "-m", "vonggac", "demo", "--data", str(tmp_path / "demo")]
+    command += ["--cameras", "3", "--clips", str(clips)]
+    ready = []
+    for _start in range(2):
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert running.stdout is not None
+            ready.append(running.stdout.readline())
+            children = psutil.Process(running.pid).children(recursive=True)
+            visit = urllib.request.Request(ready[-1].split()[1], headers={"Accept": "text/html"})
+            with urllib.request.urlopen(visit, timeout=20) as page:
+                assert page.status == 200
+        finally:
+            running.send_signal(signal.SIGINT)
+            _, progress = running.communicate(timeout=60)
+        assert running.returncode == 0, progress
+        assert re.fullmatch(r"ready http://127\.0\.0\.1:\d+/health user=trucban1 password=\S+\n", ready[-1])
+        assert "3 of 3 cameras are recorded." in progress
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert ready[0].split()[2:] == ready[1].split()[2:]
+    folder = DataFolder.open(tmp_path / "demo")
+    with folder.database().read() as session:
+        assert [source.number for source in service.sources(session, folder.secret_box())] == [1, 2, 3]
+    assert list((tmp_path / "demo" / "media").rglob("*.mp4"))
 
 
 @pytest.mark.slow
