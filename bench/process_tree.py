@@ -51,6 +51,16 @@ def tree(roots: Sequence[int]) -> list[psutil.Process]:
     return list(found.values())
 
 
+def alive(roots: Sequence[int]) -> set[int]:
+    """Return the numbers of those that have not ended."""
+    found = set()
+    for process in tree(roots):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+    return found
+
+
 def busy_seconds() -> float:
     """Return how long all processors of this machine have been busy, in seconds (what a hypervisor took included)."""
     times = psutil.cpu_times()

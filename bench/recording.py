@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import REPOSITORY
-from bench.process_tree import busy_seconds, cpu_seconds, proportional_bytes, stop
+from bench.process_tree import alive, busy_seconds, cpu_seconds, proportional_bytes, stop
 from bench.results import Result, keep
 from peers.gst import GstCamera
 from peers.material import find
 from peers.numbered import NumberedClip, holes, read_numbers, rendered
+from vonggac.core.settings import options
 
 GROUP = "recording"
 CLIP = NumberedClip(width=1280, height=720, fps=15, seconds=64, group_seconds=2, bits_per_second=2_000_000)
@@ -68,6 +69,8 @@ class Measured:
     memory_mb: float
     start_s: float
     """From the first process to pictures of every camera on disk."""
+    ended: int
+    """Processes that were there at the beginning and not at the end: then something was broken, or started anew."""
     files: int
     checked: int
     """Cameras whose pictures were read back."""
@@ -88,12 +91,12 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
         _wait_for_pictures(recorder, load, folder, started)
         start_s = time.monotonic() - began
         time.sleep(load.warm_up_s)
+        there = alive(roots)
         before, moment = _spent(roots, server), time.monotonic()
         time.sleep(max(0.0, moment + load.seconds - time.monotonic()))
         after, passed_s = _spent(roots, server), time.monotonic() - moment
         memory = proportional_bytes(roots)
-        if dead := [process.args for process in started if process.poll() is not None]:
-            raise BenchmarkFailed(f"{len(dead)} processes of {recorder} ended while they were measured: {dead[0]!r}")
+        ended = len(there - alive(roots))
     # A reading takes a moment itself: brought to the time that was asked for.
     cpu_s, server_s, busy_s = (
         (end - begin) * load.seconds / passed_s for begin, end in zip(before, after, strict=True)
@@ -112,6 +115,7 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
         other_cpu_s=max(0.0, busy_s - cpu_s - server_s),
         memory_mb=memory / 1e6,
         start_s=start_s,
+        ended=ended,
         files=sum(len(files) for files in cameras),
         checked=len(checked),
         pictures=sum(pictures for pictures, _ in counts),
@@ -165,9 +169,7 @@ def make_centre(data: Path, urls: Sequence[str]) -> None:
 
 def start_centre(data: Path, log: int) -> subprocess.Popen[bytes]:
     """Start `vonggac up` with free ports for pages and metrics; it logs to the descriptor."""
-    free_ports = {
-        f"VONGGAC_{name}_PORT": "0" for name in ("WEB", "METRICS_RECORDER", "METRICS_KEEPER", "METRICS_SUPERVISOR")
-    }
+    free_ports = {option.variable: "0" for option in options() if option.key.endswith("port")}
     command = [vonggac(), "up", "--data", str(data)]
     environment = {**os.environ, **free_ports}
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
@@ -238,6 +240,8 @@ def run(load: Load, rounds: Sequence[Sequence[str]], folder: Path, *, kept: bool
 
 def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
     """Return the table of the issue from the rounds: means, ffmpeg as the peer."""
+    if broken := [one for one in measured if one.ended]:
+        raise BenchmarkFailed(f"{broken[0].ended} processes of {broken[0].recorder} ended while they were measured.")
     ours = [one for one in measured if one.recorder == "vonggac"]
     peers = [one for one in measured if one.recorder == "ffmpeg"]
     cpu, peer_cpu = (statistics.mean(one.cpu_s for one in side) for side in (ours, peers))
@@ -294,7 +298,7 @@ def _line(one: Measured, load: Load) -> str:
         f"{one.recorder}: {load.cameras} cameras, {one.cpu_s:.2f} CPU-s in {load.seconds:g} s, {one.memory_mb:.0f} MB, "
         f"server {one.server_cpu_s:.2f} CPU-s, others {one.other_cpu_s:.2f} CPU-s; pictures after {one.start_s:.1f} s; "
         f"{one.files} files, {one.pictures} pictures of {one.checked} cameras read back, fewest {one.fewest}, "
-        f"{one.missing} holes"
+        f"{one.missing} holes" + (f"; {one.ended} PROCESSES ENDED MEANWHILE" if one.ended else "")
     )
 
 
@@ -313,14 +317,14 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=Load.warm_up_s, help="seconds before that")
     parser.add_argument("--folder", type=Path, default=_default_folder(), help="on the disk that is recorded to")
     parser.add_argument("--keep", action="store_true", help="leave the recorded files there")
-    options = parser.parse_args()
-    load = Load(options.cameras, options.warm_up, options.seconds)
-    if options.only:
-        run(load, [[options.only]] * options.rounds, options.folder, kept=options.keep)
+    chosen = parser.parse_args()
+    load = Load(chosen.cameras, chosen.warm_up, chosen.seconds)
+    if chosen.only:
+        run(load, [[chosen.only]] * chosen.rounds, chosen.folder, kept=chosen.keep)
         return
-    order = options.order.split(",")
-    rounds = [order if number % 2 == 0 else order[::-1] for number in range(options.rounds)]
-    found = compared(load, run(load, rounds, options.folder, kept=options.keep))
+    order = chosen.order.split(",")
+    rounds = [order if number % 2 == 0 else order[::-1] for number in range(chosen.rounds)]
+    found = compared(load, run(load, rounds, chosen.folder, kept=chosen.keep))
     for result in found:
         print(result)
     if load == Load():
