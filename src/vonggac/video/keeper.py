@@ -11,6 +11,7 @@ import contextlib
 import random
 import uuid
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -111,6 +112,8 @@ class StillTaker:
         self._tried: dict[uuid.UUID, int] = {}
         """When each camera was last asked for, while it is wanted."""
         self._fetching = asyncio.Semaphore(FETCHES_AT_ONCE)
+        # One thread: recording comes first, and each thread that decodes keeps memory of its own.
+        self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decoding")
         self._limit = RateLimit()
 
     async def round(self) -> None:
@@ -137,7 +140,8 @@ class StillTaker:
                 if frame is None or frame.arrived_us <= wanted.taken_us:
                     # No key frame since: a camera with long groups. The still grows old, and says so.
                     return None
-                jpeg = await asyncio.to_thread(stills.jpeg_of, frame.parameters, frame.data)
+                loop = asyncio.get_running_loop()
+                jpeg = await loop.run_in_executor(self._decoding, stills.jpeg_of, frame.parameters, frame.data)
         except (LiveError, StillError) as error:
             kind = "recorder" if isinstance(error, LiveError) else "decoding"
             self._figures.failed.labels(kind).inc()

@@ -127,10 +127,6 @@ export class CameraList {
 
   private chosen(): void {
     this.filter();
-    if (this.sort.value !== this.sorted) {
-      this.sorted = this.sort.value;
-      this.arrange();
-    }
     const query = new URLSearchParams();
     const parts: [string, string, string][] = [
       ["q", this.search.value.trim(), ""],
@@ -147,6 +143,11 @@ export class CameraList {
     history.replaceState(null, "", text ? `?${text}` : location.pathname);
     for (const field of document.querySelectorAll<HTMLInputElement>('.switches [name="next"]')) {
       field.value = location.pathname + location.search;
+    }
+    // Last, since it may load the page anew, from the address as it is by then.
+    if (this.sort.value !== this.sorted) {
+      this.sorted = this.sort.value;
+      this.arrange();
     }
   }
 
