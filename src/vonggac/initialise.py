@@ -25,6 +25,7 @@ from vonggac.core.commands import emit, json_option
 from vonggac.core.database import Database
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import Invalid, NotFound, NotInitialised, VonggacError
+from vonggac.core.supervisor import NAME as SUPERVISOR
 from vonggac.org import service as org
 from vonggac.org.models import Account
 from vonggac.org.passwords import hash_password, read_password
@@ -33,8 +34,6 @@ from vonggac.video.models import Volume
 
 UNFINISHED = "init-unfinished"
 """Lies in the data folder while `init` is at work: a folder with it may be begun anew."""
-
-_LOCKED_TO_UPGRADE = ("supervisor", "recorder", "keeper", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,8 @@ def _upgrade(folder: DataFolder, database: Database, steps: list[str]) -> None:
         return
     except NotInitialised as wanting:
         with contextlib.ExitStack() as locks:
-            for role in _LOCKED_TO_UPGRADE:
+            # Every role that ever ran here left its lock file; none may run while its tables change.
+            for role in sorted({SUPERVISOR, *(path.stem for path in (folder.path / "run").glob("*.lock"))}):
                 locks.enter_context(folder.lock(role))
             try:
                 schema.upgrade(database)
