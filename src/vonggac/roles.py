@@ -64,7 +64,14 @@ def preload(folder: DataFolder) -> None:
     importlib.import_module("sqlalchemy.orm").configure_mappers()
 
 
-def run_all(folder: DataFolder, names: Sequence[str] = tuple(ROLES)) -> int:
+def names_of(folder: DataFolder, without: Sequence[str] = ()) -> list[str]:
+    """Return the roles of a centre in the order in which they start: as many recorders as are set."""
+    recorders = ["recorder", *(f"recorder-{number}" for number in range(2, folder.settings.recorder.processes + 1))]
+    names = [name for kind in ROLES for name in (recorders if kind == "recorder" else [kind])]
+    return [name for name in names if name not in without and name.partition("-")[0] not in without]
+
+
+def run_all(folder: DataFolder, names: Sequence[str]) -> int:
     """Run the roles under a supervisor until told to stop; return the exit status."""
     from vonggac.core import schema
     from vonggac.core.supervisor import SupervisedRole, Supervisor
@@ -96,7 +103,8 @@ def up(data: Path, without: tuple[str, ...]) -> None:
     """
     for name in without:
         kind_of(name)
-    sys.exit(run_all(DataFolder.open(data), [name for name in ROLES if name not in without]))
+    folder = DataFolder.open(data)
+    sys.exit(run_all(folder, names_of(folder, without)))
 
 
 @click.command("run", short_help="Run one role by itself.")

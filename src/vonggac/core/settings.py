@@ -68,6 +68,10 @@ class MetricsSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Recording."""
 
+    processes: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Recorder processes among which the cameras are shared out, by their numbers."),
+    ] = 1
     read_pause_ms: Annotated[
         int,
         Meta(

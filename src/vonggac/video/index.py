@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
 
+from vonggac.cameras.models import Camera
 from vonggac.core.eventlog import announce
 from vonggac.video.models import CameraStatus, Gap, GapReason, RecordedHour, Recording, RecordingState
 
@@ -172,9 +173,14 @@ def recordings_between(
     return list(session.scalars(query))
 
 
-def unfinished_recordings(session: Session) -> list[Recording]:
-    """Return every recording left open."""
-    return list(session.scalars(sa.select(Recording).where(Recording.state == int(RecordingState.OPEN))))
+def unfinished_recordings(session: Session, share: int = 0, shares: int = 1) -> list[Recording]:
+    """Return every recording left open, of the cameras whose number mod `shares` is `share`."""
+    query = (
+        sa.select(Recording)
+        .join(Camera, Camera.id == Recording.camera_id)
+        .where(Recording.state == int(RecordingState.OPEN), Camera.number % shares == share)
+    )
+    return list(session.scalars(query))
 
 
 def last_recorded(session: Session, camera_id: uuid.UUID) -> int | None:

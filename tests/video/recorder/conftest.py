@@ -37,6 +37,7 @@ class Centre:
     path: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
+    beside: list[subprocess.Popen[bytes]] = field(default_factory=list)
     log: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +59,18 @@ class Centre:
             self.process = subprocess.Popen(
                 [*VONGGAC, "run", "recorder", "--data", str(self.path)], env=self.environment, stderr=log
             )
+
+    def start_beside(self, role: str) -> None:
+        """Start another role of the same centre."""
+        with self.log.open("ab") as log:
+            self.beside.append(
+                subprocess.Popen([*VONGGAC, "run", role, "--data", str(self.path)], env=self.environment, stderr=log)
+            )
+
+    def end_beside(self) -> None:
+        for process in self.beside:
+            process.terminate()
+            assert process.wait(30) == 0
 
     def end(self, with_signal: int = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -134,9 +147,10 @@ def centre(tmp_path: Path) -> Iterator[Centre]:
     }
     made = Centre(tmp_path / "centre", environment)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait(10)
+    for process in [made.process, *made.beside]:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait(10)
     made.database.close()
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from vonggac.cameras.models import Camera
 from vonggac.core.presence import RoleRow
 from vonggac.video.live_client import LivePicture, latest_key_frame, pictures
-from vonggac.video.models import GapReason
+from vonggac.video.models import CameraStatus, GapReason
 
 pytestmark = pytest.mark.slow
+
+VONGGAC = [sys.executable, "-m", "vonggac"]
 
 
 def consecutive(numbers: list[int], loop: int) -> bool:
@@ -140,3 +146,25 @@ def test_cameras_added_changed_and_removed_while_recording_are_followed(centre: 
     assert centre.end() == 0
     centre.assert_index_and_disk_agree()
     centre.assert_time_is_accounted_for()
+
+
+def test_two_recorders_share_the_cameras_out_and_a_third_refuses(centre: Any, camera: Any) -> None:
+    centre.environment["VONGGAC_RECORDER_PROCESSES"] = "2"
+    for number in (1, 2, 3):
+        centre.add_camera(f"Camera {number}", camera.url(number))
+    centre.start()
+    centre.start_beside("recorder-2")
+    centre.wait_for_files(3)
+    refused = subprocess.run(
+        [*VONGGAC, "run", "recorder-3", "--data", str(centre.path)],
+        env=centre.environment, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "processes" in refused.stderr
+    assert centre.end() == 0
+    centre.end_beside()
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    with centre.database.read() as session:
+        shares = dict(session.execute(sa.select(Camera.number, CameraStatus.recorder).join(CameraStatus)).all())
+    assert shares == {1: "recorder-2", 2: "recorder", 3: "recorder-2"}

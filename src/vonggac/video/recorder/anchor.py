@@ -3,7 +3,7 @@
 A camera stamps its pictures with a clock of its own; we know when each arrived. Pictures arrive late by what the
 camera, the network and our own pause between reads add, never early, so the truth lies near the earliest arrival.
 Within one run the first recording takes that minimum; later ones follow it by at most 500 ppm, so that neither a burst
-at the start nor a camera's slow clock makes a jump or a phantom gap. (The method is Moonfire NVR's, design note "time".)
+at the start nor a slow camera makes a jump or a phantom gap. (The method is Moonfire NVR's, design note "time".)
 """
 
 from __future__ import annotations

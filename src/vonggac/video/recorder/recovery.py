@@ -34,12 +34,15 @@ class Recovery:
     """Open recordings on volumes that are not there: left for when they are."""
 
 
-def recover(database: Database, volumes: Iterable[MountedVolume]) -> Recovery:
-    """Finish every recording that a crash left open; returns what was done."""
+def recover(database: Database, volumes: Iterable[MountedVolume], share: int = 0, shares: int = 1) -> Recovery:
+    """Finish every recording that a crash left open; returns what was done.
+
+    Only those of the cameras whose number falls to this share: other recorders may be writing theirs.
+    """
     report = Recovery()
     mounted = {volume.id: volume for volume in volumes}
     with database.read() as session:
-        unfinished = index.unfinished_recordings(session)
+        unfinished = index.unfinished_recordings(session, share, shares)
     for first in range(0, len(unfinished), _SLICE):
         part = unfinished[first : first + _SLICE]
         # Files first, outside any transaction: reading and syncing them may take long.

@@ -12,6 +12,7 @@ from vonggac.cameras import service as cameras
 from vonggac.core import eventlog
 from vonggac.core.clock import SystemClock
 from vonggac.core.datafolder import DataFolder
+from vonggac.core.errors import VonggacError
 from vonggac.core.role import RoleContext, run_role
 from vonggac.video import volumes
 from vonggac.video.files import compare
@@ -26,15 +27,31 @@ _CHANGES_POLL_S = 0.25
 """Cameras change by a person's hand: four looks a second are enough, and cost a recorder nothing."""
 
 
+def share_of(name: str, processes: int) -> int:
+    """Return which share of the cameras a recorder has: `recorder` the first, `recorder-2` the second.
+
+    A camera belongs to the share (number mod processes). VonggacError when there is no such share: two recorders
+    must never write one camera.
+    """
+    share = int(name.partition("-")[2] or "1") - 1
+    if not 0 <= share < processes:
+        raise VonggacError(
+            f"The settings know {processes} recorder process(es), so {name} has no cameras. "
+            "Raise `processes` in the section [recorder] first."
+        )
+    return share
+
+
 def run(folder: DataFolder, name: str = "recorder") -> int:
     """Be a recorder until told to stop; returns the exit status."""
     fleet: Fleet | None = None
+    share = share_of(name, folder.settings.recorder.processes)
 
     async def main(context: RoleContext) -> None:
         nonlocal fleet
         # Read before the cameras: a change in between is seen twice rather than never.
         position = await context.database.query(eventlog.latest)
-        fleet = await _start(context)
+        fleet = await _start(context, share)
         server = LiveServer(folder.socket_path(name), fleet.feed, fleet.wall_us)
         await server.start()
         await context.appear(server.address)
@@ -42,7 +59,7 @@ def run(folder: DataFolder, name: str = "recorder") -> int:
         gc.collect()
         gc.freeze()
         work = [
-            asyncio.create_task(_follow_cameras(context, fleet, position)),
+            asyncio.create_task(_follow_cameras(context, fleet, share, position)),
             asyncio.create_task(fleet.failed()),
             asyncio.create_task(context.stop.wait()),
         ]
@@ -60,15 +77,18 @@ def run(folder: DataFolder, name: str = "recorder") -> int:
             raise RuntimeError("the recorder cannot go on; its supervisor starts it anew")
 
     port = folder.settings.metrics.recorder_port
+    if port > 0:
+        port += share
     return run_role(folder, name, main, metrics_port=port, collectors=[RecorderCollector(lambda: fleet)])
 
 
-async def _start(context: RoleContext) -> Fleet:
+async def _start(context: RoleContext, share: int) -> Fleet:
     database = context.database
     there, faults = await database.query(volumes.mounted)
     for fault in faults:
         context.log.error("a volume is missing", detail=fault)
-    report = await asyncio.to_thread(recover, database, there)
+    sources = await _sources(context, share)
+    report = await asyncio.to_thread(recover, database, there, share, context.folder.settings.recorder.processes)
     if report.finished or report.dropped or report.away:
         context.log.warning(
             "recordings left open by a crash were finished",
@@ -78,7 +98,6 @@ async def _start(context: RoleContext) -> Fleet:
             away=report.away,
         )
     now_us = SystemClock().now_us()
-    sources = await _sources(context)
     folders = {source.folder: source.id for source in sources}
     agreement = await asyncio.to_thread(compare, database, there, folders, now_us - HOUR_US, now_us)
     if agreement.adopted or agreement.missing or agreement.corrected:
@@ -94,16 +113,17 @@ async def _start(context: RoleContext) -> Fleet:
     return fleet
 
 
-async def _sources(context: RoleContext) -> list[cameras.CameraSource]:
+async def _sources(context: RoleContext, share: int) -> list[cameras.CameraSource]:
     box = context.folder.secret_box()
+    processes = context.folder.settings.recorder.processes
 
     def read(session: Session) -> list[cameras.CameraSource]:
-        return cameras.sources(session, box)
+        return [source for source in cameras.sources(session, box) if source.number % processes == share]
 
     return await context.database.query(read)
 
 
-async def _follow_cameras(context: RoleContext, fleet: Fleet, position: int | None) -> None:
+async def _follow_cameras(context: RoleContext, fleet: Fleet, share: int, position: int | None) -> None:
     while True:
         with contextlib.suppress(eventlog.LogPruned):
             changes = eventlog.follow(context.database, ["camera."], after=position, poll_s=_CHANGES_POLL_S)
@@ -113,4 +133,4 @@ async def _follow_cameras(context: RoleContext, fleet: Fleet, position: int | No
                     # Whatever it was: the whole list is read again, so that no event can be misread or missed.
                     await asyncio.sleep(0.05)
                     pasts = await context.database.query(read_pasts, SystemClock().now_us())
-                    await fleet.set_cameras(await _sources(context), pasts)
+                    await fleet.set_cameras(await _sources(context, share), pasts)
