@@ -176,6 +176,17 @@ def test_parts_with_and_without_reordering_keep_their_times(
 
 
 @pytest.mark.slow
+def test_a_clip_of_pictures_reordered_more_than_declared_begins_at_0(
+    encode, recorder, shown_by_a_decoder, pictures_counted_by_ffmpeg, tmp_path
+):
+    path = tmp_path / "clip.mp4"
+    written([part(recorder(encode(30, b_frames=3).groups(), delay=0).data, START_US)], path)
+    assert pictures_counted_by_ffmpeg(path) == 30
+    shown = shown_by_a_decoder(path)
+    assert (shown.numbers, shown.pts) == (list(range(30)), [number * 6000 for number in range(30)])
+
+
+@pytest.mark.slow
 def test_real_cameras_clips_are_joined_without_a_complaint(
     street, shop, recorder, pictures_counted_by_ffmpeg, tmp_path
 ):

@@ -150,7 +150,6 @@ class _Joiner:
     copies: list[_Copy] = field(default_factory=list)
     gaps: list[ClipGap] = field(default_factory=list)
     damaged: int = 0
-    delay: int = 0
     start_us: int = 0
     untold: int = 0
     """Ticks by which the wall clock is ahead of the clip's: 0 but after a gap or a clock step too large to show."""
@@ -216,7 +215,6 @@ class _Joiner:
             self._meet(_ticks(part_us - self.start_us) + time)
         if tables.frames + len(table.sizes) > MAX_SAMPLES:
             raise ClipRefused("This interval is too long for one clip; cut it into several.")
-        self.delay = max(self.delay, init.presentation_delay)
         sets = b""
         if init.sample_entry != self.entry:
             # Demuxers announce another sample entry, but parsers and some players look only at what stands between
@@ -249,11 +247,11 @@ class _Joiner:
     def _head(self, payload_at: int, *, large: bool) -> bytes:
         tables = self.tables
         track = video_track(
-            tables.table_box(payload_at, large=large, shift=self.delay),
+            tables.table_box(payload_at, large=large),
             width=max(shape.width for shape in self.shapes),
             height=max(shape.height for shape in self.shapes),
             duration=tables.duration,
-            presentation_delay=self.delay,
+            presentation_delay=tables.presentation_delay,
             created_us=self.start_us,
         )
         movie = box(b"moov", movie_header(tables.duration, self.start_us), track)

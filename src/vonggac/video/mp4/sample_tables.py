@@ -67,7 +67,7 @@ class SampleTables:
         return self._durations.values[-1]
 
     def add(self, table: SampleTable, entry: bytes, shift: int) -> None:
-        """Append a group with its sample entry; `shift` (ticks) is added to its composition offsets."""
+        """Append a group with its sample entry; with `shift` ticks added its composition offsets are media time."""
         if entry not in self.entries:
             self.entries.append(entry)
         if table.key:
@@ -87,20 +87,22 @@ class SampleTables:
         self._durations.replace_last(self.last_duration + ticks)
         self.duration += ticks
 
-    def table_box(self, payload_at: int, *, large: bool, shift: int) -> bytes:
-        """Return `stbl` for a file whose pictures begin at `payload_at`.
+    @property
+    def presentation_delay(self) -> int:
+        """Ticks by which all pictures show later in the file, so that none shows before it is decoded."""
+        return max(0, -min(self._offsets.values, default=0))
 
-        `large`: chunk offsets of 64 bits (co64). `shift` (ticks) is added to all composition offsets.
-        """
+    def table_box(self, payload_at: int, *, large: bool) -> bytes:
+        """Return `stbl` for a file whose pictures begin at `payload_at`; `large`: offsets of 64 bits (co64)."""
         count = self.frames
         boxes = [
             full_box(b"stsd", 0, 0, struct.pack(">I", len(self.entries)), *self.entries),
-            full_box(b"stts", 0, 0, _pairs(self._durations, signed=False)),
+            full_box(b"stts", 0, 0, _pairs(self._durations)),
         ]
-        offsets = _Runs(self._offsets.counts, array("q", (value + shift for value in self._offsets.values)))
+        delay = self.presentation_delay
+        offsets = _Runs(self._offsets.counts, array("q", (value + delay for value in self._offsets.values)))
         if any(offsets.values):
-            signed = min(offsets.values) < 0
-            boxes.append(full_box(b"ctts", int(signed), 0, _pairs(offsets, signed=signed)))
+            boxes.append(full_box(b"ctts", 0, 0, _pairs(offsets)))
         boxes += (
             full_box(b"stss", 0, 0, struct.pack(">I", len(self._keys)), _big_endian(self._keys)),
             full_box(
@@ -114,10 +116,9 @@ class SampleTables:
         return box(b"stbl", *boxes)
 
 
-def _pairs(runs: _Runs, *, signed: bool) -> bytes:
-    flat = array("i" if signed else "I", bytes(8 * len(runs.values)))
-    flat[0::2] = array(flat.typecode, runs.counts)
-    flat[1::2] = array(flat.typecode, runs.values)
+def _pairs(runs: _Runs) -> bytes:
+    flat = array("I", bytes(8 * len(runs.values)))
+    flat[0::2], flat[1::2] = runs.counts, array("I", runs.values)
     return struct.pack(">I", len(runs.values)) + _big_endian(flat)
 
 

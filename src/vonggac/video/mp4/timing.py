@@ -35,7 +35,8 @@ class FragmentTiming:
     """Decode time of the first sample. Without oddities: when the first picture is shown."""
     durations: list[int]
     offsets: list[int] | None
-    """Composition minus decode time of each sample; None: all 0."""
+    """Composition minus decode time of each sample; None: all 0. Negative where the camera reorders more than the
+    delay allows for."""
     end: int
     """Decode time at which the next fragment may begin."""
     moved: int = 0
@@ -146,8 +147,6 @@ def _mend(
     for index, time in zip(order, shown, strict=True):
         presented[index] = time
     decoded = _within(shown, earliest, end, MAX_SPAN)
-    if reorder:
-        decoded = _not_after(decoded, [time + delay for time in presented])
     durations = list(map(sub, islice(decoded, 1, None), decoded))
     usual = shown[-1] - shown[-2] if count > 1 else nominal
     last = usual if end is None else end - decoded[-1]
@@ -170,19 +169,3 @@ def _within(times: list[int], lowest: int, limit: int | None, span: int) -> list
     if times[-1] - times[0] >= span:
         times = strictly_increasing(times, times[0], times[0] + span)
     return times
-
-
-def _not_after(decoded: list[int], latest: list[int]) -> list[int]:
-    """Return decode times drawn forward where one would come after its picture shows.
-
-    Needed only where the camera reorders more than its first group let expect. The first one stays; where even that
-    is too late, the offset becomes negative, which version 1 of `trun` can say.
-    """
-    if all(map(int.__le__, decoded, latest)):
-        return decoded
-    result = decoded.copy()
-    following = result[-1] + 1
-    for index in range(len(result) - 1, -1, -1):
-        following = max(min(result[index], latest[index], following - 1), result[0] + index)
-        result[index] = following
-    return result

@@ -1,0 +1,155 @@
+"""Our bytes in a browser's Media Source (W3C Media Source Extensions), as the live wall and playback feed them."""
+
+from __future__ import annotations
+
+import base64
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from vonggac.video.mp4 import codec_string
+
+pytestmark = pytest.mark.slow
+
+PLAYER = """
+async ({mime, parts, times, block, bits}) => {
+  const video = document.createElement('video');
+  const told = {supported: MediaSource.isTypeSupported(mime), error: null, buffered: [], numbers: []};
+  const source = new MediaSource();
+  const happens = (target, good) => new Promise((resolve, reject) => {
+    target.addEventListener(good, resolve, {once: true});
+    target.addEventListener('error', () => reject(new Error(video.error ? video.error.message : 'no ' + good)));
+    setTimeout(() => reject(new Error('waited in vain for ' + good)), 10000);
+  });
+  // After a seek the old picture may be painted once more; the callback says which one is there.
+  const painted = time => new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error('no picture at ' + time)), 10000);
+    const look = (now, picture) => picture.mediaTime <= time && time < picture.mediaTime + 1 / 15
+      ? resolve() : video.requestVideoFrameCallback(look);
+    video.requestVideoFrameCallback(look);
+  });
+  video.muted = true;
+  document.body.append(video);
+  try {
+    const opened = happens(source, 'sourceopen');
+    video.src = URL.createObjectURL(source);
+    await opened;
+    const buffer = source.addSourceBuffer(mime);
+    for (const part of parts) {
+      const bytes = Uint8Array.from(atob(part), letter => letter.charCodeAt(0));
+      const done = happens(buffer, 'updateend');
+      buffer.appendBuffer(bytes);
+      await done;
+    }
+    for (let index = 0; index < video.buffered.length; index++)
+      told.buffered.push([video.buffered.start(index), video.buffered.end(index)]);
+    source.endOfStream();  // a decoder that reorders keeps its last pictures back until it knows that no more come
+    const canvas = new OffscreenCanvas(16, 16);
+    const pen = canvas.getContext('2d', {willReadFrequently: true});
+    for (const time of times) {
+      const there = painted(time);
+      video.currentTime = time;
+      await there;
+      let number = 0;
+      for (let bit = 0; bit < bits; bit++) {
+        pen.drawImage(video, bit * block + 4, 4, 8, 8, 0, 0, 1, 1);
+        if (pen.getImageData(0, 0, 1, 1).data[1] > 128) number |= 1 << bit;
+      }
+      told.numbers.push(number);
+    }
+  } catch (error) {
+    told.error = String(error);
+  }
+  return told;
+}
+"""
+
+
+@pytest.fixture
+def shown_by_chromium(browser) -> Any:
+    """Feed init segment and fragments one by one, then look at the pictures at the given seconds."""
+    page = browser.new_page()
+    page.set_default_timeout(30_000)
+
+    def show(codec: str, parts: list[bytes], times: list[float]) -> dict[str, Any]:
+        told: dict[str, Any] = page.evaluate(
+            PLAYER,
+            {
+                "mime": f'video/mp4; codecs="{codec}"',
+                "parts": [base64.b64encode(part).decode() for part in parts],
+                "times": times,
+                "block": 16,
+                "bits": 12,
+            },
+        )
+        return told
+
+    return show
+
+
+def pieces(recorded) -> list[bytes]:
+    ends = [0, *recorded.ends]
+    return [recorded.data[begin:end] for begin, end in pairwise(ends)]
+
+
+def seen_at(numbers: list[int], origin: float = 0.0) -> list[float]:
+    """The middle of each picture at 15 a second."""
+    return [origin + (number + 0.5) / 15 for number in numbers]
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("origin_s", [0, 100_000], ids=["first file", "a day into the run"])
+def test_a_browser_shows_each_picture_at_its_media_time(b_frames, origin_s, encode, recorder, shown_by_chromium):
+    material = encode(60, group=20, b_frames=b_frames)
+    recorded = recorder(material.groups(), origin=origin_s * 90_000)
+    numbers = [0, 1, 19, 20, 33, 59]
+    told = shown_by_chromium(codec_string(material.parameters), pieces(recorded), seen_at(numbers, origin_s))
+    assert told["error"] is None
+    assert told["numbers"] == numbers
+    ((start, end),) = told["buffered"]
+    assert start == pytest.approx(origin_s, abs=0.001)
+    assert end == pytest.approx(origin_s + 4, abs=0.001)
+
+
+def test_the_next_file_of_a_run_continues_without_a_hole(encode, recorder, shown_by_chromium):
+    groups = encode(60, b_frames=3).groups()
+    first, second = recorder(groups[:2], last_end=180_000), recorder(groups[2:])
+    told = shown_by_chromium(
+        codec_string(groups[0][0].parameters), pieces(first) + pieces(second), seen_at([0, 29, 30, 59])
+    )
+    assert told["error"] is None
+    assert told["numbers"] == [0, 29, 30, 59]
+    assert len(told["buffered"]) == 1
+
+
+def test_pieces_of_a_group_and_single_pictures_play_like_whole_groups(encode, recorder, shown_by_chromium):
+    material = encode(30)
+    groups = material.groups()
+    recorded = recorder([groups[0][:7], groups[0][7:], *([unit] for unit in groups[1])])
+    told = shown_by_chromium(codec_string(material.parameters), pieces(recorded), seen_at([0, 6, 7, 14, 15, 22, 29]))
+    assert told["error"] is None
+    assert told["numbers"] == [0, 6, 7, 14, 15, 22, 29]
+    assert len(told["buffered"]) == 1
+
+
+def test_more_reordering_than_the_delay_allows_is_shown_all_the_same(encode, recorder, shown_by_chromium):
+    material = encode(60, group=20, b_frames=3)
+    recorded = recorder(material.groups(), delay=0)
+    numbers = [0, 1, 2, 3, 4, 5, 21, 58]
+    told = shown_by_chromium(codec_string(material.parameters), pieces(recorded), seen_at(numbers))
+    assert told["error"] is None
+    assert told["numbers"] == numbers
+
+
+def test_times_that_a_camera_repeats_do_not_stop_a_browser(encode, recorder, shown_by_chromium):
+    material = encode(45)
+    for unit in material.units[5:8]:
+        unit.pts = material.units[5].pts
+    material.units[20].pts -= 9000
+    recorded = recorder([[*group] for group in material.groups()])
+    assert sum(timing.moved for timing in recorded.timings) == 3
+    told = shown_by_chromium(codec_string(material.parameters), pieces(recorded), seen_at([0, 4, 8, 30, 44]))
+    assert told["error"] is None
+    assert told["numbers"] == [0, 4, 8, 30, 44]
+    assert len(told["buffered"]) == 1
