@@ -51,17 +51,17 @@ class Recorded:
         return BytesIO(self.data)
 
 
-def number_picture(number: int, noise: int = 0) -> Picture:
+def number_picture(number: int, noise: int = 0, width: int = WIDTH) -> Picture:
     """A picture whose upper row of blocks is the number, white for 1; the rest moves, so that motion is predicted.
 
     `noise`: up to so much is added to each pixel, so that pictures become large.
     """
-    luma = np.tile(np.arange(WIDTH, dtype=np.int32), (HEIGHT, 1))
+    luma = np.tile(np.arange(width, dtype=np.int32), (HEIGHT, 1))
     luma = (luma + 5 * number) % 160 + 40
     luma += np.random.default_rng(number).integers(0, noise + 1, luma.shape, dtype=np.int32)
     for bit in range(NUMBER_BITS):
         luma[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 235 if number >> bit & 1 else 16
-    picture = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
+    picture = np.full((HEIGHT * 3 // 2, width), 128, np.uint8)
     picture[:HEIGHT] = luma
     return picture
 
@@ -117,7 +117,7 @@ def encode_numbers(
         }
     packets: list[av.Packet] = []
     for number in range(count):
-        frame = av.VideoFrame.from_ndarray(number_picture(number + first, noise)[:, :width], format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(number_picture(number + first, noise, width), format="yuv420p")
         frame.pts, frame.time_base = number * VIDEO_TIMESCALE // fps, context.time_base
         packets += context.encode(frame)
     packets += context.encode(None)

@@ -1,22 +1,22 @@
-"""Our bytes in a browser's Media Source (W3C Media Source Extensions), as the live wall and playback feed them."""
+"""Our bytes in a browser: through Media Source (W3C Media Source Extensions) as playback feeds them, clips as files."""
 
 from __future__ import annotations
 
 import base64
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from vonggac.video.mp4 import codec_string
+from vonggac.video.mp4 import ClipPart, codec_string, scan, write_clip
 
 pytestmark = pytest.mark.slow
 
 PLAYER = """
 async ({mime, parts, times, block, bits}) => {
   const video = document.createElement('video');
-  const told = {supported: MediaSource.isTypeSupported(mime), error: null, buffered: [], numbers: []};
-  const source = new MediaSource();
+  const told = {error: null, buffered: [], numbers: []};
   const happens = (target, good) => new Promise((resolve, reject) => {
     target.addEventListener(good, resolve, {once: true});
     target.addEventListener('error', () => reject(new Error(video.error ? video.error.message : 'no ' + good)));
@@ -32,19 +32,26 @@ async ({mime, parts, times, block, bits}) => {
   video.muted = true;
   document.body.append(video);
   try {
-    const opened = happens(source, 'sourceopen');
-    video.src = URL.createObjectURL(source);
-    await opened;
-    const buffer = source.addSourceBuffer(mime);
-    for (const part of parts) {
-      const bytes = Uint8Array.from(atob(part), letter => letter.charCodeAt(0));
-      const done = happens(buffer, 'updateend');
-      buffer.appendBuffer(bytes);
-      await done;
+    const pieces = parts.map(part => Uint8Array.from(atob(part), letter => letter.charCodeAt(0)));
+    if (mime) {
+      const source = new MediaSource();
+      const opened = happens(source, 'sourceopen');
+      video.src = URL.createObjectURL(source);
+      await opened;
+      const buffer = source.addSourceBuffer(mime);
+      for (const piece of pieces) {
+        const done = happens(buffer, 'updateend');
+        buffer.appendBuffer(piece);
+        await done;
+      }
+      source.endOfStream();  // a decoder that reorders keeps its last pictures back until it knows that no more come
+    } else {
+      const known = happens(video, 'loadedmetadata');
+      video.src = URL.createObjectURL(new Blob(pieces, {type: 'video/mp4'}));
+      await known;
     }
     for (let index = 0; index < video.buffered.length; index++)
       told.buffered.push([video.buffered.start(index), video.buffered.end(index)]);
-    source.endOfStream();  // a decoder that reorders keeps its last pictures back until it knows that no more come
     const canvas = new OffscreenCanvas(16, 16);
     const pen = canvas.getContext('2d', {willReadFrequently: true});
     for (const time of times) {
@@ -68,15 +75,15 @@ async ({mime, parts, times, block, bits}) => {
 
 @pytest.fixture
 def shown_by_chromium(browser) -> Any:
-    """Feed init segment and fragments one by one, then look at the pictures at the given seconds."""
+    """Feed init segment and fragments one by one, or with no codec a file; look at the pictures at these seconds."""
     page = browser.new_page()
     page.set_default_timeout(30_000)
 
-    def show(codec: str, parts: list[bytes], times: list[float]) -> dict[str, Any]:
+    def show(codec: str | None, parts: list[bytes], times: list[float]) -> dict[str, Any]:
         told: dict[str, Any] = page.evaluate(
             PLAYER,
             {
-                "mime": f'video/mp4; codecs="{codec}"',
+                "mime": codec and f'video/mp4; codecs="{codec}"',
                 "parts": [base64.b64encode(part).decode() for part in parts],
                 "times": times,
                 "block": 16,
@@ -153,3 +160,18 @@ def test_times_that_a_camera_repeats_do_not_stop_a_browser(encode, recorder, sho
     assert told["error"] is None
     assert told["numbers"] == [0, 4, 8, 30, 44]
     assert len(told["buffered"]) == 1
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_a_clip_plays_as_a_file_over_a_change_of_parameters(b_frames, encode, recorder, shown_by_chromium):
+    first, second = encode(30, b_frames=b_frames), encode(30, b_frames=b_frames, first=30, width=208)
+    parts = []
+    for index, material in enumerate((first, second, encode(30, b_frames=b_frames, first=60))):
+        recorded = recorder(material.groups())
+        parts.append(ClipPart(recorded.file, scan(recorded.file()).entries(), index * 2_000_000))
+    out = BytesIO()
+    write_clip(parts, out)
+    numbers = [0, 1, 29, 30, 45, 59, 60, 89]
+    told = shown_by_chromium(None, [out.getvalue()], seen_at(numbers))
+    assert told["error"] is None
+    assert told["numbers"] == numbers
