@@ -1,8 +1,9 @@
 """The event stream: what changed, told to every open page as it happens (Server-Sent Events, WHATWG HTML §9.2).
 
-One reader of the event log a process, fanned out to a bounded queue a page. A page that reads too slowly is let go and
-comes back; it says how far it was with an opaque cursor, since consecutive ids would count what it may not see. What
-no rule lets through is not sent. A page only hears *that* something changed, and asks for what it may know.
+One reader of the event log a process, fanned out to a bounded queue a page. A page that cannot keep up is told to
+reload, one that does not read at all is let go. Who comes back says how far it was with an opaque cursor, since
+consecutive ids would count what it may not see. What no rule lets through is not sent. A page only hears *that*
+something changed, and asks for what it may know.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from vonggac.org.accounts import Visitor
 from vonggac.shell.headers import Message, Receive, Scope, Send
 
 HEARTBEAT_S = 15.0
-QUEUE = 64
-"""Events that may wait for a slow page."""
+QUEUE = 200
+"""Events that may wait for a page; one that has more to come is told to reload instead."""
 MOST_PAGES = 500
 CATCH_UP = 500
 """A page that missed more than this reloads instead."""
@@ -75,8 +76,8 @@ class Subscription:
 
     queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     """None: reload, for what happened cannot be told event by event."""
-    dropped: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the page was too slow, or the process ends."""
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process ends."""
 
 
 class EventStream:
@@ -91,7 +92,7 @@ class EventStream:
         self._position: asyncio.Future[int] | None = None
         self._limit = RateLimit()
         self.cursor = Cursor()
-        self.dropped_total = 0
+        self.overrun_total = 0
 
     @property
     def pages(self) -> int:
@@ -140,7 +141,7 @@ class EventStream:
     def close(self) -> None:
         """Let every page go: the process ends."""
         for subscription in self._subscriptions:
-            subscription.dropped.set()
+            subscription.closed.set()
 
     async def _follow(self) -> None:
         retry_s = 1.0
@@ -171,8 +172,11 @@ class EventStream:
             try:
                 subscription.queue.put_nowait(event)
             except asyncio.QueueFull:
-                subscription.dropped.set()
-                self.dropped_total += 1
+                # A street of cameras comes back at once, or the line is thin: one reload says it all.
+                while not subscription.queue.empty():
+                    subscription.queue.get_nowait()
+                subscription.queue.put_nowait(None)
+                self.overrun_total += 1
 
 
 class EventStreamResponse(Response):
@@ -233,7 +237,7 @@ class EventStreamResponse(Response):
     async def _go_on(self, subscription: Subscription, told: int, send: Send) -> None:
         loop = asyncio.get_running_loop()
         heartbeat_at = loop.time() + HEARTBEAT_S
-        while not subscription.dropped.is_set():
+        while not subscription.closed.is_set():
             for event in await _next(subscription, heartbeat_at - loop.time()):
                 if event is None:
                     await _send(send, _message("reload"))
@@ -261,15 +265,15 @@ class EventStreamResponse(Response):
 
 
 async def _next(subscription: Subscription, timeout_s: float) -> list[Event | None]:
-    """Return the next event, or nothing when the time is over or the page is let go."""
+    """Return the next event, or nothing when the time is over or the process ends."""
     waiting = asyncio.ensure_future(subscription.queue.get())
-    dropped = asyncio.ensure_future(subscription.dropped.wait())
+    closed = asyncio.ensure_future(subscription.closed.wait())
     try:
-        await asyncio.wait({waiting, dropped}, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, closed}, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED)
         return [waiting.result()] if waiting.done() else []
     finally:
         waiting.cancel()
-        dropped.cancel()
+        closed.cancel()
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -1,4 +1,4 @@
-"""What the web process counts: answers by status and how long they took, pages that listen, pages that were let go."""
+"""What the web process counts: answers by status and how long they took, and the pages that listen."""
 
 from __future__ import annotations
 
@@ -53,5 +53,7 @@ class StreamCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("vonggac_web_pages_open", "Pages that listen to the event stream.", self._stream.pages)
         yield CounterMetricFamily(
-            "vonggac_web_pages_dropped", "Pages that were too slow and let go.", self._stream.dropped_total
+            "vonggac_web_pages_overrun",
+            "Times a page could not keep up and was told to reload.",
+            self._stream.overrun_total,
         )
