@@ -9,6 +9,7 @@ import click
 from vonggac.core.commands import LateCommand, LateGroup
 
 _WIDTH = 110
+_HELP = ["-h", "--help"]
 
 _SECTIONS: dict[str, dict[str, LateCommand]] = {
     "Start": {
@@ -73,7 +74,7 @@ _CAMERA_CHECK = LateCommand("vonggac.video.check_command:check", "Connect to a c
 @click.group(
     cls=FrontDoor,
     late={name: command for commands in _SECTIONS.values() for name, command in commands.items()},
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
+    context_settings={"help_option_names": _HELP, "max_content_width": _WIDTH},
     epilog=_EXAMPLES,
 )
 @click.version_option(package_name="vonggac", prog_name="vonggac")
@@ -96,7 +97,9 @@ def show_help(context: click.Context, words: tuple[str, ...], markdown: bool) ->
     if markdown:
         click.echo(reference(), nl=False)
         return
-    here = click.Context(root.command, info_name=root.info_name)
+    here = click.Context(
+        root.command, info_name=root.info_name, help_option_names=_HELP, max_content_width=root.max_content_width
+    )
     for word in words:
         command = here.command.get_command(here, word) if isinstance(here.command, click.Group) else None
         if command is None:
@@ -114,7 +117,9 @@ def reference() -> str:
         "",
     ]
     for path, text in _helps(
-        click.Context(front_door, info_name="vonggac", terminal_width=_WIDTH, max_content_width=_WIDTH)
+        click.Context(
+            front_door, info_name="vonggac", help_option_names=_HELP, terminal_width=_WIDTH, max_content_width=_WIDTH
+        )
     ):
         lines += [f"{'#' * min(len(path) + 1, 4)} `{' '.join(path)}`", "", "```text", text.rstrip(), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
