@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
@@ -108,6 +109,9 @@ def show_help(context: click.Context, words: tuple[str, ...], markdown: bool) ->
     click.echo(here.get_help())
 
 
+_WideContext = partial(click.Context, terminal_width=_WIDTH, max_content_width=_WIDTH)
+
+
 def reference() -> str:
     """Return the help of all commands as Markdown: docs/cli.md."""
     lines = [
@@ -116,11 +120,7 @@ def reference() -> str:
         "Made by `vonggac help --markdown`; a test compares. Every command is described by `--help` as well.",
         "",
     ]
-    for path, text in _helps(
-        click.Context(
-            front_door, info_name="vonggac", help_option_names=_HELP, terminal_width=_WIDTH, max_content_width=_WIDTH
-        )
-    ):
+    for path, text in _helps(_WideContext(front_door, info_name="vonggac", help_option_names=_HELP)):
         lines += [f"{'#' * min(len(path) + 1, 4)} `{' '.join(path)}`", "", "```text", text.rstrip(), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -131,11 +131,7 @@ def _helps(context: click.Context) -> Iterator[tuple[list[str], str]]:
         for name in context.command.list_commands(context):
             command = context.command.get_command(context, name)
             if command is not None and not command.hidden:
-                yield from _helps(
-                    click.Context(
-                        command, info_name=name, parent=context, terminal_width=_WIDTH, max_content_width=_WIDTH
-                    )
-                )
+                yield from _helps(_WideContext(command, info_name=name, parent=context))
 
 
 def main() -> None:
