@@ -118,7 +118,6 @@ def read_clip(path: Path) -> Clip:
 
 @dataclass(slots=True)
 class _Sample:
-    dts: int
     pts: int
     nals: tuple[bytes, ...]
     key: bool
@@ -129,7 +128,7 @@ def _samples(container: av.container.InputContainer, track: av.VideoStream, leng
     started = False
     kept = 0
     for packet in container.demux(track):
-        if packet.dts is None or packet.pts is None or packet.size == 0:
+        if packet.pts is None or packet.size == 0:
             continue
         nals = tuple(
             nal
@@ -143,27 +142,29 @@ def _samples(container: av.container.InputContainer, track: av.VideoStream, leng
         kept += packet.size
         if kept > BYTES_LIMIT:
             return
-        yield _Sample(round(packet.dts * to_ticks), round(packet.pts * to_ticks), nals, key)
+        yield _Sample(round(packet.pts * to_ticks), nals, key)
 
 
 def _looped(path: Path, width: int, height: int, sets: tuple[bytes, ...], samples: list[_Sample]) -> Clip:
     if len(samples) < 2:
         raise UnusableClip(f"{path} has no key frame (IDR) to begin with. Convert it: {_conversion(path)}")
-    origin = samples[0].dts
-    # The last picture stays as long as the one before it, so that the loop keeps the clip's own rhythm.
-    duration = samples[-1].dts - origin + max(1, samples[-1].dts - samples[-2].dts)
-    latest = max(sample.pts - sample.dts for sample in samples)
+    # Matroska keeps no decoding times. The times at which pictures are seen, in order, are their rhythm; picture by
+    # picture in decoding order they say when to send, later by as much as the most delayed picture needs.
+    rhythm = sorted(sample.pts for sample in samples)
+    latest = max(sample.pts - due for sample, due in zip(samples, rhythm, strict=True))
+    origin = rhythm[0]
+    duration = rhythm[-1] - origin + max(1, round((rhythm[-1] - origin) / (len(samples) - 1)))
     pictures = tuple(
         CodedPicture(
-            sample.dts - origin,
+            due - origin,
             sample.pts - origin - latest,
             sample.key,
             _with_parameter_sets(sample.nals, sets) if sample.key else sample.nals,
         )
-        for sample in samples
+        for sample, due in zip(samples, rhythm, strict=True)
     )
     if any(later.due <= earlier.due for earlier, later in pairwise(pictures)):
-        raise UnusableClip(f"{path} has pictures out of decoding order. Convert it: {_conversion(path)}")
+        raise UnusableClip(f"{path} has two pictures at the same time. Convert it: {_conversion(path)}")
     starts = [picture.due for picture in pictures if picture.key] + [duration]
     longest_s = max(after - before for before, after in pairwise(starts)) / VIDEO_TIMESCALE
     if longest_s > KEY_DISTANCE_LIMIT_S:

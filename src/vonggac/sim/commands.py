@@ -95,10 +95,10 @@ def serve(
         click.echo(f"Note: {note}", err=True)
 
     def announce(ready: serving.Ready) -> None:
-        emit(ready)
-        sys.stdout.flush()
         if ready_file is not None:
             serving.write_ready_file(ready_file, ready)
+        emit(ready)
+        sys.stdout.flush()
 
     control = _control_path(data, make=True)
     uvloop.run(serving.serve(built, host=host, port=port, credentials=credentials, control=control, announce=announce))

@@ -17,7 +17,7 @@ LEVEL = "31"
 def options(group: int, bit_rate: int, threads: int = 0) -> dict[str, str]:
     """Return libx264's options for groups of `group` pictures at `bit_rate` bits a second, key frames included."""
     return {
-        "preset": "veryfast",
+        "preset": "superfast",
         "profile": "high",
         "level": LEVEL,
         "g": str(group),

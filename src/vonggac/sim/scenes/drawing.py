@@ -204,17 +204,17 @@ class Canvas:
         )
         self.image.paste(warped, (int(low[0]), int(low[1])), warped)
 
-    def patch(self, corners: Points, margin: float = 0.0) -> Patch | None:
-        """Return a finer canvas for what these corners span, or None where they are out of the picture."""
+    def extent(self, corners: Points) -> tuple[int, int, int, int] | None:
+        """Return the part of the picture that these corners span in pixels, None where they are out of it."""
         seen = self.view.seen(corners)
         if (seen[:, 2] < NEAR).any():
             return None
         spots = self.view.pixels(seen)
-        low = np.maximum(np.floor(spots.min(axis=0) - 1 - margin), 0).astype(int)
-        high = np.minimum(np.ceil(spots.max(axis=0) + 1 + margin), self.image.size).astype(int)
+        low = np.maximum(np.floor(spots.min(axis=0) - 1), 0).astype(int)
+        high = np.minimum(np.ceil(spots.max(axis=0) + 1), self.image.size).astype(int)
         if (high - low < 2).any():
             return None
-        return Patch(self, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
     def _fill(self, outline: Points, colour: Colour, opacity: float = 1.0) -> None:
         if len(outline) < 3:

@@ -107,10 +107,10 @@ def paint(painter: Painter, look: Look, place: Place, canvas: Canvas) -> None:
             for ahead in (-long / 2 - 0.1, long / 2 + 0.4)
         ]
     )
-    patch = canvas.patch(room)
-    if patch is None:
+    extent = canvas.extent(room)
+    if extent is None:
         return
-    here = patch if patch.image.height > _SMALL * Patch.FINER else canvas
+    here = Patch(canvas, extent) if extent[3] - extent[1] > _SMALL else canvas
     _shadow(place, here, wide, long)
     for part in figure.parts:
         if isinstance(part, Solid):
@@ -118,8 +118,8 @@ def paint(painter: Painter, look: Look, place: Place, canvas: Canvas) -> None:
         else:
             colour = here.light.on(part.colour, np.array([-0.2, 0.4, -0.9]))
             here.ball(place.point(*part.centre), part.radius, colour, flat=part.flat)
-    if here is patch:
-        patch.finish()
+    if isinstance(here, Patch):
+        here.finish()
 
 
 @lru_cache(_KINDS)

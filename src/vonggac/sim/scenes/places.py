@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vonggac.sim.scenes import buildings, figures, overlays, traffic
-from vonggac.sim.scenes.drawing import Canvas, Colour, Light, Viewpoint, box
+from vonggac.sim.scenes.drawing import Canvas, Colour, Light, Patch, Viewpoint, box
 from vonggac.sim.scenes.figures import Place
 from vonggac.sim.scenes.lettering import board
 from vonggac.sim.scenes.traffic import Actor
@@ -307,9 +307,10 @@ def _signal(canvas: Canvas, share: float) -> None:
         *box((x, 0, z), (0.16, 5.4, 0.16), (120, 122, 126)),
         *box((x, 4.0, z - 0.1), (0.62, 1.9, 0.3), (34, 36, 38)),
     ]
-    patch = canvas.patch(np.array([(x - 1, 0, z), (x + 1, 7, z)]))
-    if patch is None:
+    extent = canvas.extent(np.array([(x - 1, 0, z), (x + 1, 7, z)]))
+    if extent is None:
         return
+    patch = Patch(canvas, extent)
     patch.lit(faces)
     colours: tuple[Colour, ...] = ((236, 48, 40), (244, 190, 40), (60, 214, 110))
     for index, colour in enumerate(colours):
