@@ -14,9 +14,11 @@ from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.recording_file import RecordingFile
-from vonggac.video.stream import AccessUnit, VideoParameters
+from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 from vonggac.video.volumes import MountedVolume
 
+_DELAY_MARGIN = VIDEO_TIMESCALE // 30
+"""A reorder delay that grows by less is the jitter of the camera's times, and the offsets of the file can say it."""
 _GOLDEN = 0.618033988749895
 _HOLD_OFF_US = 5_000_000
 """After a failure to write, so long passes before the next attempt: a full disk is not asked at every key frame."""
@@ -153,7 +155,8 @@ class TrackRecorder:
         file = self._file
         if file is not None and piece.starts_group:
             delay = _delay(piece)
-            if begins_us >= self._rotate_at_us or delay > file.delay or piece.parameters != file.parameters:
+            reordered_more = delay > file.delay + _DELAY_MARGIN
+            if begins_us >= self._rotate_at_us or reordered_more or piece.parameters != file.parameters:
                 self._finish_file()
                 begins_us = anchor.wall_us(begins)
                 file = None

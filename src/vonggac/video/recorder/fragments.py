@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vonggac.video.mp4 import fragment_header, nominal_duration, time_fragment
 from vonggac.video.recorder.groups import Piece
@@ -33,13 +34,18 @@ class FragmentBuilder:
         """Return the fragment of the next piece."""
         origin = self._origin_pts
         units = piece.units
+        times = [max(0, unit.pts - origin) for unit in units]
+        # Where a camera does not say that it never reorders, the pictures themselves do: times that all ascend need
+        # no sorting, and the quick way is taken.
+        reorders = self._delay > 0 or any(after <= before for before, after in pairwise(times))
         timing = time_fragment(
-            [max(0, unit.pts - origin) for unit in units],
+            times,
             delay=self._delay,
-            reorder=self._delay > 0,
+            reorder=reorders and piece.parameters.reorder_frames != 0,
             earliest=self._end,
             end=None if piece.end_pts is None else max(0, piece.end_pts - origin),
             nominal=nominal_duration(piece.parameters),
+            clean=piece.clean,
         )
         self._sequence += 1
         header = fragment_header(

@@ -40,6 +40,8 @@ class Piece:
     """Presentation time of the picture that follows; None when nothing followed (the last duration is estimated)."""
     broken_by: Break | None = None
     """Set on the last piece before a seam."""
+    clean: bool = True
+    """False where it was cut although pictures of a neighbour show between its own."""
 
     @property
     def parameters(self) -> VideoParameters:
@@ -61,6 +63,7 @@ class GroupAssembler:
     _starts_group: bool = False
     _highest_pts: int = 0
     _reordered: bool = False
+    _clean: bool = True
     _last: AccessUnit | None = None
     _waiting_for_key: bool = True
 
@@ -74,7 +77,7 @@ class GroupAssembler:
         elif unit.key:
             piece = self.flush(unit.pts if seam is None else None, seam)
         elif self._units and self._cut_here(unit):
-            piece = self.flush(unit.pts)
+            piece = self.flush(unit.pts, clean=not self._reordered or self._whole_so_far(unit))
         else:
             piece = None
         if self._waiting_for_key and not unit.key:
@@ -93,11 +96,12 @@ class GroupAssembler:
             self._reordered = True
         return piece
 
-    def flush(self, end_pts: int | None = None, broken_by: Break | None = None) -> Piece | None:
+    def flush(self, end_pts: int | None = None, broken_by: Break | None = None, *, clean: bool = True) -> Piece | None:
         """Return what has been collected as a piece; None when there is nothing."""
         if not self._units:
             return None
-        piece = Piece(self._units, self._starts_group, self._size, end_pts, broken_by)
+        piece = Piece(self._units, self._starts_group, self._size, end_pts, broken_by, clean and self._clean)
+        self._clean = clean
         self._units = []
         self._size = 0
         return piece
@@ -132,10 +136,13 @@ class GroupAssembler:
             return False
         if self._size >= HARD_BYTES or (not self._reordered and unit.pts > self._highest_pts):
             return True
+        return self._whole_so_far(unit)
+
+    def _whole_so_far(self, unit: AccessUnit) -> bool:
         # Where pictures are reordered, a cut is clean only before one that is shown after all that came, and when
         # nothing that is shown earlier is still to come: then the pictures so far fill their time without a hole.
         if unit.pts <= self._highest_pts:
             return False
-        shown = sorted(other.pts for other in units)
+        shown = sorted(other.pts for other in self._units)
         steps = sorted(after - before for before, after in pairwise(shown))
         return steps[-1] <= steps[len(steps) // 2] * 3 // 2

@@ -68,7 +68,7 @@ class RecordingFile:
         start = utc(self.start_us)
         name = f"{start:%H-%M-%S}.{start.microsecond // 1000:03d}Z.mp4"
         self.path = f"{self.camera_folder}/{start:%Y-%m-%d}/{start:%H}/{name}"
-        self.head = init_segment(self.parameters, presentation_delay=self.delay)
+        self.head = init_segment(self.parameters, presentation_delay=self.delay, created_us=self.start_us)
 
     @property
     def created(self) -> bool:
