@@ -112,7 +112,8 @@ def main() -> None:
 def measure(ready: dict[str, object], cameras: int, seconds: float) -> dict[str, float]:
     """Watch all cameras; return CPU as a share of one core, and what came."""
     address = urlsplit(str(ready["address"]))
-    assert address.hostname and address.port
+    assert address.hostname
+    assert address.port
     viewers = [Viewer(address.hostname, address.port, f"/cam/{n:03}", n % 10 == 1) for n in range(1, cameras + 1)]
     buffer = bytearray(READ)
     server = psutil.Process(int(str(ready["pid"])))

@@ -87,23 +87,25 @@ def test_a_reply_repeats_the_number_and_counts_its_body_in_bytes() -> None:
     assert body.decode() == "Đức"
 
 
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
-
-
 def answered(challenge: str, user: str, password: str, *, quality: bool = False) -> Request:
-    """Answer a challenge as RFC 2617 §3.2.2 says."""
+    """Answer a challenge as RFC 7616 §3.4.1 says."""
+
+    def proven(text: str) -> str:
+        name = "sha256" if "algorithm=SHA-256" in challenge else "md5"
+        return hashlib.new(name, text.encode()).hexdigest()
+
     nonce = challenge.split('nonce="')[1].split('"')[0]
-    who, what = md5(f"{user}:Camera:{password}"), md5("DESCRIBE:rtsp://h/")
+    who, what = proven(f"{user}:Camera:{password}"), proven("DESCRIBE:rtsp://h/")
     extra = ', qop=auth, nc=00000001, cnonce="c"' if quality else ""
-    proof = md5(f"{who}:{nonce}:00000001:c:auth:{what}") if quality else md5(f"{who}:{nonce}:{what}")
+    proof = proven(f"{who}:{nonce}:00000001:c:auth:{what}") if quality else proven(f"{who}:{nonce}:{what}")
     value = f'Digest username="{user}", realm="Camera", nonce="{nonce}", uri="rtsp://h/", response="{proof}"{extra}'
     return Request("DESCRIBE", "rtsp://h/", {"authorization": value})
 
 
 @pytest.mark.parametrize("quality", [False, True])
-def test_only_who_knows_the_password_is_admitted(quality: bool) -> None:
-    guard = Guard(Credentials("viewer", "đường 20", quality=quality))
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_only_who_knows_the_password_is_admitted(algorithm: str, quality: bool) -> None:
+    guard = Guard(Credentials("viewer", "đường 20", algorithm, quality=quality))
     assert ("qop" in guard.challenge) == quality
     assert guard.admits(answered(guard.challenge, "viewer", "đường 20", quality=quality))
     assert not guard.admits(answered(guard.challenge, "viewer", "wrong", quality=quality))

@@ -111,21 +111,18 @@ class Viewer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("login", ["", "MD5", "SHA-256", "qop"])
+@pytest.mark.parametrize("login", ["", "MD5", "qop"])
 def test_ffprobe_finds_the_right_size_rate_and_codec_through_every_kind_of_digest(
     running: Running, numbered: Feed, login: str
 ) -> None:
     credentials = None
     if login:
-        algorithm = "MD5" if login == "qop" else login
-        credentials = Credentials("viewer", "p@ss: đ", algorithm, quality=login == "qop")
+        credentials = Credentials("viewer", "p@ss: đ", quality=login == "qop")
     server = running([camera(numbered)], credentials=credentials)
     url = server.url("/cam/001", "viewer:p%40ss%3A%20%C4%91" if login else "")
     words = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries"]
     words += ["stream=codec_name,width,height,avg_frame_rate", "-of", "csv=p=0", url]
     found = subprocess.run(words, capture_output=True, text=True, timeout=30)
-    if login == "SHA-256" and "401" in found.stderr:
-        return  # FFmpeg before 6 knows no SHA-256: being refused is then what must happen
     assert found.stderr == ""
     assert found.stdout.strip() == "h264,640,360,15/1"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def test_black_pictures_have_the_scenes_own_parameter_sets(tmp_path: Path) -> No
 def test_another_quality_is_another_place_in_the_cache() -> None:
     assert render._key(SHORT) != render._key(Quality())
     assert render._key(SHORT) == render._key(Quality(**{name: getattr(SHORT, name) for name in SHORT.__slots__}))
+
+
+def test_only_renderings_that_nobody_used_for_long_are_deleted(tmp_path: Path) -> None:
+    for name in ("used", "recent", "old"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / "old", (0, time.time() - 31 * 86_400))
+    os.utime(tmp_path / "used", (0, 0))
+    render._forget_unused(tmp_path / "used")
+    assert {path.name for path in tmp_path.iterdir()} == {"used", "recent"}
 
 
 def test_a_cache_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:

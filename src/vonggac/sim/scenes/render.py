@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
@@ -31,6 +33,9 @@ from vonggac.sim.scenes.places import HEIGHT, SCENES, WIDTH, Scene
 SUB_WIDTH, SUB_HEIGHT = 640, 360
 SUB_EVERY = 2
 """The sub-stream shows every second picture."""
+
+UNUSED_DAYS = 30
+"""A rendering that nobody used for so long is deleted from the cache."""
 
 _FINER = 2  # the backdrop is drawn at twice the size and reduced: smooth edges
 _NOISE_LIMIT = 15  # luma is 16 to 235, so that so much more or less never wraps around (ITU-R BT.601)
@@ -71,6 +76,7 @@ def scenes_footage(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _render_missing(list(dict.fromkeys(names)), folder, quality, progress)
+        _forget_unused(folder)
     except OSError as error:
         raise VonggacError(
             f"The rendered scenes cannot be kept in {folder}: {error.strerror}. Set XDG_CACHE_HOME to a folder that"
@@ -105,6 +111,15 @@ def _key(quality: Quality) -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _forget_unused(used: Path) -> None:
+    """Mark this rendering as used today, and delete those that nobody used for long."""
+    os.utime(used)
+    oldest = time.time() - UNUSED_DAYS * 86_400
+    for other in used.parent.iterdir():
+        if other != used and other.is_dir() and other.stat().st_mtime < oldest:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _render_missing(names: list[str], folder: Path, quality: Quality, progress: Progress | None) -> None:
