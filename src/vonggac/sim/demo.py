@@ -100,8 +100,9 @@ def demo(data: Path, count: int, port: int | None, clips: Path | None) -> None:
     \b
       ready URL user=NAME password=WORD
 
-    and goes on until Ctrl-C. Everything listens on 127.0.0.1 only. The recordings need about 50 GB an hour with 102
-    cameras; delete the folder when you have seen enough.
+    and goes on until Ctrl-C. Everything listens on 127.0.0.1 only. The recordings take about 50 GB an hour with 102
+    cameras, and at one start at most half of the space that is free; then recording stops and the page says why.
+    Delete the folder when you have seen enough.
 
     \b
     Examples:
@@ -224,6 +225,8 @@ def _centre(folder: DataFolder, port: int, log: Path) -> Child:
         "VONGGAC_METRICS_HOST": HOST,
         "VONGGAC_METRICS_RECORDER_PORT": "0",
         "VONGGAC_METRICS_KEEPER_PORT": "0",
+        # Nobody wants a disk filled by trying something out.
+        "VONGGAC_STORAGE_RESERVE_MB": str(max(1024, shutil.disk_usage(folder.path).free // 2_000_000)),
     }
     return Child("The centre", ["up", "--data", str(folder.path)], environment, log)
 
