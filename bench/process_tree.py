@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
@@ -49,6 +50,18 @@ def tree(roots: Sequence[int]) -> list[psutil.Process]:
             for process in [root, *root.children(recursive=True)]:
                 found[process.pid] = process
     return list(found.values())
+
+
+def cpu_by_name(roots: Sequence[int]) -> dict[str, float]:
+    """Return the user and system time of the processes that exist now, in seconds, by the names they have."""
+    spent: dict[str, float] = {}
+    for process in tree(roots):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            times = process.cpu_times()
+            # Not `name()`, which completes a short name from the command line: roles name themselves in the kernel.
+            name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+            spent[name] = spent.get(name, 0.0) + times.user + times.system
+    return spent
 
 
 def alive(roots: Sequence[int]) -> set[int]:

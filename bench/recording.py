@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import REPOSITORY
-from bench.process_tree import alive, busy_seconds, cpu_seconds, proportional_bytes, stop
+from bench.process_tree import alive, busy_seconds, cpu_by_name, cpu_seconds, proportional_bytes, stop
 from bench.results import Result, keep
 from peers.gst import GstCamera
 from peers.material import find
@@ -62,6 +62,8 @@ class Measured:
 
     recorder: str
     cpu_s: float
+    parts: str
+    """The same by process names, the largest first."""
     server_cpu_s: float
     """What GStreamer's server spent meanwhile."""
     other_cpu_s: float
@@ -91,16 +93,20 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
         _wait_for_pictures(recorder, load, folder, started)
         start_s = time.monotonic() - began
         time.sleep(load.warm_up_s)
-        there = alive(roots)
+        there, parts_before = alive(roots), cpu_by_name(roots)
         before, moment = _spent(roots, server), time.monotonic()
         time.sleep(max(0.0, moment + load.seconds - time.monotonic()))
         after, passed_s = _spent(roots, server), time.monotonic() - moment
+        parts_after = cpu_by_name(roots)
         memory = proportional_bytes(roots)
         ended = len(there - alive(roots))
     # A reading takes a moment itself: brought to the time that was asked for.
     cpu_s, server_s, busy_s = (
         (end - begin) * load.seconds / passed_s for begin, end in zip(before, after, strict=True)
     )
+    parts = {
+        name: (spent - parts_before.get(name, 0.0)) * load.seconds / passed_s for name, spent in parts_after.items()
+    }
     cameras = _files_of_cameras(recorder, folder)
     if len(cameras) != load.cameras:
         raise BenchmarkFailed(f"{recorder} wrote files of {len(cameras)} cameras instead of {load.cameras}.")
@@ -111,6 +117,7 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
     return Measured(
         recorder,
         cpu_s=cpu_s,
+        parts=", ".join(f"{name} {parts[name]:.2f}" for name in sorted(parts, key=parts.__getitem__, reverse=True)),
         server_cpu_s=server_s,
         other_cpu_s=max(0.0, busy_s - cpu_s - server_s),
         memory_mb=memory / 1e6,
@@ -258,7 +265,8 @@ def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
             target=peer_cpu / CPU_SHARE,
             peer=peer_cpu,
             note=f"1/{peer_cpu / cpu:.1f} of one ffmpeg a camera; must reach 1/{CPU_SHARE}. Rounds: "
-            f"{_each(ours, 'cpu_s')} against {_each(peers, 'cpu_s')}. GStreamer's server: {server:.1f} CPU-s.{noise}",
+            f"{_each(ours, 'cpu_s')} against {_each(peers, 'cpu_s')}. "
+            f"Last round by process: {ours[-1].parts}. GStreamer's server: {server:.1f} CPU-s.{noise}",
         ),
         Result(
             f"{what}: memory (PSS)",
@@ -295,10 +303,11 @@ def _each(side: Sequence[Measured], figure: str) -> str:
 
 def _line(one: Measured, load: Load) -> str:
     return (
-        f"{one.recorder}: {load.cameras} cameras, {one.cpu_s:.2f} CPU-s in {load.seconds:g} s, {one.memory_mb:.0f} MB, "
-        f"server {one.server_cpu_s:.2f} CPU-s, others {one.other_cpu_s:.2f} CPU-s; pictures after {one.start_s:.1f} s; "
-        f"{one.files} files, {one.pictures} pictures of {one.checked} cameras read back, fewest {one.fewest}, "
-        f"{one.missing} holes" + (f"; {one.ended} PROCESSES ENDED MEANWHILE" if one.ended else "")
+        f"{one.recorder}: {load.cameras} cameras, {one.cpu_s:.2f} CPU-s in {load.seconds:g} s ({one.parts}), "
+        f"{one.memory_mb:.0f} MB; server {one.server_cpu_s:.2f} CPU-s, others {one.other_cpu_s:.2f} CPU-s; "
+        f"pictures after {one.start_s:.1f} s; {one.files} files, {one.pictures} pictures of {one.checked} cameras read "
+        f"back, fewest {one.fewest}, {one.missing} holes"
+        + (f"; {one.ended} PROCESSES ENDED MEANWHILE" if one.ended else "")
     )
 
 
