@@ -13,6 +13,8 @@ from vonggac.video.health import KIND_WORDS, STATE_WORDS, CameraHealth, State, S
 
 GOOD_SHARE = 0.999
 FAIR_SHARE = 0.99
+GOOD_MISSING_US = 15_000_000
+FAIR_MISSING_US = 60_000_000
 ENOUGH_DAYS = 3.0
 _DAY_US = 86_400_000_000
 _TROUBLED = (State.AWAY, State.SILENT)
@@ -139,7 +141,10 @@ def _row(words: Words, row: CameraHealth, name_rank: int, now_us: int) -> Row:
             "lost": -row.lost_packets,
             "rate": -row.bits_per_s,
         },
-        levels={"share": _share_level(row.share) if known else "", "lost": "warn" if row.lost_packets else ""},
+        levels={
+            "share": _share_level(row.recorded_us, row.passed_us) if known else "",
+            "lost": "warn" if row.lost_packets else "",
+        },
     )
 
 
@@ -167,10 +172,14 @@ def _share_title(words: Words, recorded_us: int, passed_us: int) -> str:
     )
 
 
-def _share_level(share: float | None) -> str:
-    if share is None:
+def _share_level(recorded_us: int, passed_us: int) -> str:
+    """Return how good a share is. Some seconds of connecting are no fault, however short the camera has been here."""
+    if passed_us <= 0:
         return ""
-    return "good" if share >= GOOD_SHARE else "warn" if share >= FAIR_SHARE else "bad"
+    missing_us, share = passed_us - recorded_us, recorded_us / passed_us
+    if share < FAIR_SHARE and missing_us >= FAIR_MISSING_US:
+        return "bad"
+    return "warn" if share < GOOD_SHARE and missing_us >= GOOD_MISSING_US else "good"
 
 
 def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storage: Storage, now_us: int) -> Totals:
@@ -194,7 +203,7 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
         levels={
             "recording": "good" if recording == summary.cameras else "warn" if not troubled else "bad",
             "away": "bad" if troubled else "good",
-            "share": _share_level(summary.share),
+            "share": _share_level(summary.recorded_us, summary.passed_us),
             "days": "" if days is None else "good" if days >= ENOUGH_DAYS else "bad",
         },
         titles={"share": _share_title(words, summary.recorded_us, summary.passed_us)},
