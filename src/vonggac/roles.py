@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -71,10 +73,10 @@ def names_of(folder: DataFolder, without: Sequence[str] = ()) -> list[str]:
     return [name for name in names if name not in without and name.partition("-")[0] not in without]
 
 
-def run_all(folder: DataFolder, names: Sequence[str]) -> int:
-    """Run the roles under a supervisor until told to stop; return the exit status."""
+def run_all(folder: DataFolder, names: Sequence[str] = tuple(ROLES)) -> NoReturn:
+    """Run the roles under a supervisor until told to stop; this process becomes that supervisor."""
     from vonggac.core import schema
-    from vonggac.core.supervisor import SupervisedRole, Supervisor
+    from vonggac.core.nursery import Newborn, supervise
 
     database = folder.database(threads=1)
     try:
@@ -82,11 +84,11 @@ def run_all(folder: DataFolder, names: Sequence[str]) -> int:
     finally:
         database.close()
     preload(folder)
-    roles = []
+    newborns = []
     for name in names:
-        kind = kind_of(name)
-        roles.append(SupervisedRole(name, lambda kind=kind, name=name: kind.run(folder, name)))  # type: ignore[misc]
-    return Supervisor(folder, roles).run()
+        command = [sys.executable, "-m", "vonggac", "run", name, "--data", str(folder.path)]
+        newborns.append(Newborn(name, functools.partial(kind_of(name).run, folder, name), command))
+    supervise(folder, newborns)
 
 
 @click.command(short_help="Run the centre: all roles under one supervisor.")
@@ -104,7 +106,7 @@ def up(data: Path, without: tuple[str, ...]) -> None:
     for name in without:
         kind_of(name)
     folder = DataFolder.open(data)
-    sys.exit(run_all(folder, names_of(folder, without)))
+    run_all(folder, names_of(folder, without))
 
 
 @click.command("run", short_help="Run one role by itself.")

@@ -1,20 +1,22 @@
-"""Small roles under the real supervisor: `python small_roles.py DATA KIND…`; with ALONE=1 one role without it.
+"""Small roles under the real supervisor: `python small_roles.py DATA KIND…`; `--alone DATA KIND` one role without it.
 
 Every role writes its process number as a line into DATA/NAME.starts when it begins its work.
 """
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
-from vonggac.core import role, supervisor
+from vonggac.core import role
 from vonggac.core.datafolder import DataFolder
+from vonggac.core.nursery import Newborn, supervise
 from vonggac.core.role import RoleContext, run_role
-from vonggac.core.supervisor import SupervisedRole, Supervisor
+from vonggac.core.supervisor import Limits
 
 
 async def steady(context: RoleContext) -> None:
@@ -68,12 +70,13 @@ def run(folder: DataFolder, kind: str) -> int:
 
 
 if __name__ == "__main__":
-    folder = DataFolder.open(Path(sys.argv[1]))
+    alone = sys.argv[1] == "--alone"
+    data, *kinds = sys.argv[2:] if alone else sys.argv[1:]
+    folder = DataFolder.open(Path(data))
     for limit in ("FINISH_S", "CANCEL_S", "LAST_RESORT_S"):
         setattr(role, limit, float(os.environ.get(limit, getattr(role, limit))))
-    supervisor.SILENCE_S = float(os.environ.get("SILENCE_S", supervisor.SILENCE_S))
-    supervisor.STOP_S = float(os.environ.get("STOP_S", supervisor.STOP_S))
-    if os.environ.get("ALONE"):
-        sys.exit(run(folder, sys.argv[2]))
-    roles = [SupervisedRole(kind, lambda kind=kind: run(folder, kind)) for kind in sys.argv[2:]]
-    sys.exit(Supervisor(folder, roles).run())
+    if alone:
+        sys.exit(run(folder, kinds[0]))
+    limits = Limits(float(os.environ.get("STOP_S", "20")), float(os.environ.get("SILENCE_S", "60")))
+    again = [sys.executable, str(Path(__file__).resolve()), "--alone", data]
+    supervise(folder, [Newborn(kind, functools.partial(run, folder, kind), [*again, kind]) for kind in kinds], limits)

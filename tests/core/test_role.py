@@ -31,7 +31,7 @@ def alone(centre: DataFolder, start: Start) -> Callable[..., subprocess.Popen[st
     """`alone("steady", FINISH_S="1")`: one role as a process of its own, without a supervisor."""
 
     def begin(kind: str, **environment: str) -> subprocess.Popen[str]:
-        return start(SMALL_ROLES, centre.path, kind, env=os.environ | {"ALONE": "1"} | environment)
+        return start(SMALL_ROLES, "--alone", centre.path, kind, env=os.environ | environment)
 
     return begin
 
@@ -102,7 +102,7 @@ def test_an_unexpected_failure_is_written_down_without_credentials(centre: DataF
 
 def test_a_centre_without_tables_is_refused_in_plain_words(tmp_path: Path, start: Start):
     (tmp_path / "vonggac.toml").touch()
-    process = start(SMALL_ROLES, tmp_path, "steady", env=os.environ | {"ALONE": "1"})
+    process = start(SMALL_ROLES, "--alone", tmp_path, "steady")
     said = list(lines(process))
     assert process.returncode == FAILED
     assert said[-1]["event"] == "The role cannot go on"
@@ -152,7 +152,7 @@ def test_systemd_hears_ready_signs_of_life_and_the_end(
             said.extend(words)
         return word in said
 
-    with systemd.Listener(tmp_path / "notify") as listener:
+    with systemd.Listener.bind(tmp_path / "notify") as listener:
         process = alone("steady", NOTIFY_SOCKET=str(listener.path), WATCHDOG_USEC="300000")
         wait_until(lambda: heard("READY=1"), "READY")
         said.clear()
@@ -165,7 +165,7 @@ def test_systemd_hears_ready_signs_of_life_and_the_end(
 def test_a_role_is_not_ready_before_it_appears(
     centre: DataFolder, alone: Start, wait_until: Callable[..., None], tmp_path: Path
 ):
-    with systemd.Listener(tmp_path / "notify") as listener:
+    with systemd.Listener.bind(tmp_path / "notify") as listener:
         alone("absent", NOTIFY_SOCKET=str(listener.path))
         wait_until(lambda: starts(centre, "absent"), "the role")
         assert all("READY=1" not in words for words in listener.heard().values())

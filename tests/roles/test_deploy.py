@@ -74,7 +74,7 @@ def test_what_must_not_run_beside_it_is_excluded():
 
 
 def test_who_ends_a_role_waits_longer_than_whom_it_ends():
-    assert role.FINISH_S + role.CANCEL_S < supervisor.STOP_S < role.LAST_RESORT_S
+    assert role.FINISH_S + role.CANCEL_S < supervisor.Limits().stop_s < role.LAST_RESORT_S
     for name in SERVICES:
         assert float(unit(name)["Service"]["TimeoutStopSec"]) > role.LAST_RESORT_S
 

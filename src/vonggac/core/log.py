@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from vonggac.core.ratelimit import RateLimit
 from vonggac.core.settings import LogSettings
 
 # structlog imports rich and pygments where they are installed, for tracebacks in colour: 83 modules and 4.5 MB that no
@@ -20,6 +20,8 @@ import structlog  # noqa: E402
 
 if not _RICH_IS_LOADED:
     del sys.modules["rich"]
+
+__all__ = ["Log", "RateLimit", "configure", "get_logger", "redact"]
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -64,27 +66,6 @@ def get_logger() -> Log:
     """Return the log."""
     logger: Log = structlog.get_logger()
     return logger
-
-
-class RateLimit:
-    """Lets one line of a kind pass per `every_s`, and says how many it held back (a log of 17 GB helps nobody)."""
-
-    def __init__(self, every_s: float = 60.0, limit: int = 10_000) -> None:
-        self._every_s = every_s
-        self._limit = limit
-        self._seen: dict[object, tuple[float, int]] = {}
-
-    def passes(self, kind: object, now: float | None = None) -> int | None:
-        """Return None to hold a line back, else how many of its kind were held back since the last one."""
-        moment = time.monotonic() if now is None else now
-        last = self._seen.get(kind)
-        if last is not None and moment - last[0] < self._every_s:
-            self._seen[kind] = (last[0], last[1] + 1)
-            return None
-        if len(self._seen) >= self._limit:
-            self._seen.clear()
-        self._seen[kind] = (moment, 0)
-        return 0 if last is None else last[1]
 
 
 class _Foreign(logging.Handler):

@@ -19,11 +19,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import OperationalError
 
-from vonggac.core import metrics, presence, schema, systemd
+from vonggac.core import metrics, presence, process, schema, systemd
 from vonggac.core.database import Database
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import AlreadyRunning, VonggacError
 from vonggac.core.log import Log, RateLimit, configure, get_logger, redact
+from vonggac.core.supervisor import REFUSED
+
+__all__ = ["DONE", "FAILED", "REFUSED", "RoleContext", "run_role"]
 
 FINISH_S = 15.0
 """After it was asked to stop a role has this long to end by itself."""
@@ -36,8 +39,6 @@ MOST_OPEN_FILES = 65_536
 
 DONE = 0
 FAILED = 1
-REFUSED = 75
-"""Exit status of a role whose lock another process holds: try again later (EX_TEMPFAIL of sysexits(3))."""
 
 Main = Callable[["RoleContext"], Awaitable[None]]
 
@@ -70,6 +71,7 @@ class RoleContext:
             presence.appear, self.name, address=address, metrics=metrics_address or self.metrics_address
         )
         self.appeared = True
+        process.trim_memory()
         systemd.notify("READY=1")
 
 
@@ -86,6 +88,7 @@ def run_role(
     Call it from the main thread of a process that does nothing else. SIGTERM, SIGINT and SIGHUP set `context.stop`.
     """
     configure(folder.settings.log, name)
+    process.set_name(f"vg-{name}")
     log = get_logger()
     _allow_open_files()
     try:

@@ -42,7 +42,7 @@ def watchdog_period_s() -> float | None:
     return int(period) / 1e6
 
 
-def listen_at(address: str, period_s: float) -> None:
+def speak_to(address: str, period_s: float) -> None:
     """Make this process, just forked, speak to `address` within every `period_s` instead of its parent's systemd."""
     os.environ[_ADDRESS] = address
     os.environ[_PERIOD] = str(int(period_s * 1e6))
@@ -55,13 +55,24 @@ class Listener:
     The kernel says who sent a message (SO_PASSCRED of unix(7)), so that no process can speak for another.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, listening: socket.socket, path: Path) -> None:
         self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket = listening
+
+    @classmethod
+    def bind(cls, path: Path) -> Listener:
+        """Listen at a path; what lay there is gone."""
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         path.unlink(missing_ok=True)
-        self._socket.bind(str(path))
+        listening.bind(str(path))
         path.chmod(0o600)
+        return cls(listening, path)
+
+    @classmethod
+    def adopt(cls, descriptor: int, path: Path) -> Listener:
+        """Go on listening with the descriptor of one that was bound before this program was executed."""
+        return cls(socket.socket(fileno=descriptor), path)
 
     def __enter__(self) -> Listener:
         return self
