@@ -145,7 +145,9 @@ class StillTaker:
         except (LiveError, StillError) as error:
             kind = "recorder" if isinstance(error, LiveError) else "decoding"
             self._figures.failed.labels(kind).inc()
-            if (held_back := self._limit.passes((kind, wanted.camera_id))) is not None:
+            # A recorder that is away is one line, not one for each of its cameras.
+            about = wanted.address if isinstance(error, LiveError) else wanted.camera_id
+            if (held_back := self._limit.passes(about)) is not None:
                 get_logger().warning(
                     "No still could be taken", camera=wanted.camera_id.hex, reason=str(error), held_back=held_back
                 )
