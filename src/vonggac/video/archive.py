@@ -6,11 +6,12 @@ still being written is told from its file, all others from their rows alone.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,6 +41,11 @@ _Span = tuple[int, int]
 class RecordingUnreadable(VonggacError):
     """A recording that the index knows and whose file cannot be read."""
 
+    def __init__(self, message: str, *, gone: bool = False) -> None:
+        super().__init__(message)
+        self.gone = gone
+        """There is no such file, though the disk is there."""
+
 
 class MediaStore:
     """Opens and reads recordings, wherever their volumes lie. Made for one request; holds no open file."""
@@ -65,7 +71,7 @@ class MediaStore:
             MountedVolume(recording.volume_id, folder).verify()
             gone = isinstance(error, FileNotFoundError)
             what = "is gone" if gone else f"cannot be read: {error.strerror or 'the disk fails'}"
-            raise RecordingUnreadable(f"The file {recording.path} on {folder} {what}.") from error
+            raise RecordingUnreadable(f"The file {recording.path} on {folder} {what}.", gone=gone) from error
 
     def read(self, recording: Recording, offset: int, size: int) -> bytes:
         """Return exactly these bytes of a recording, at most MAX_READ; errors as `open`, also for a file too short."""
@@ -87,7 +93,8 @@ class MediaStore:
         (`index.recordings_between(…, with_groups=True)`) where the session is closed.
         """
         if recording.state != RecordingState.OPEN and recording.groups is not None:
-            return group_table.unpack(recording.groups)
+            with contextlib.suppress(RecordingDamaged):  # the file itself knows better than a damaged row
+                return group_table.unpack(recording.groups)
         try:
             with self.open(recording) as file:
                 return scan(file).entries()
@@ -96,7 +103,7 @@ class MediaStore:
                 return []  # its head is not whole yet
             raise
         except RecordingUnreadable as error:
-            if recording.state == RecordingState.OPEN and _reason(error) == errno.ENOENT:
+            if recording.state == RecordingState.OPEN and error.gone:
                 return []
             raise
 
@@ -238,16 +245,27 @@ def neighbours(session: Session, camera_id: uuid.UUID, at_us: int) -> tuple[Reco
 
 
 def explain(holes: Iterable[_Span], known: Sequence[Interval]) -> list[Interval]:
-    """Return why there is nothing in these times: known gaps cut to them, and what no gap explains as unknown."""
+    """Return why there is nothing in these times: known gaps cut to them, and what no gap explains as unknown.
+
+    `holes` in order, without overlap; `known` by their starts.
+    """
     explained: list[Interval] = []
+    first = 0
     for hole in holes:
+        while first < len(known) and known[first].end_us <= hole[0]:
+            first += 1
         rest = [hole]
-        for gap in known:
-            inside = max(gap.start_us, hole[0]), min(gap.end_us, hole[1])
+        for gap in islice(known, first, None):
+            if gap.start_us >= hole[1]:
+                break
             # Known gaps may overlap where the clock was set back: a moment is told once.
-            pieces = _common(rest, inside)
-            explained += [Interval(start, end, gap.reason or GapReason.UNKNOWN, gap.detail) for start, end in pieces]
-            rest = _without(rest, [inside])
+            pieces = [(max(start, gap.start_us), min(end, gap.end_us)) for start, end in rest]
+            explained += [
+                Interval(start, end, gap.reason or GapReason.UNKNOWN, gap.detail)
+                for start, end in pieces
+                if start < end
+            ]
+            rest = _without(rest, [(gap.start_us, gap.end_us)])
         explained += [Interval(start, end, GapReason.UNKNOWN) for start, end in rest if end - start > UNEXPLAINED_US]
     return sorted(explained, key=lambda gap: gap.start_us)
 
@@ -263,7 +281,6 @@ def _timeline(
     with_groups: bool,
 ) -> tuple[Timeline, dict[int, list[GroupEntry]]]:
     """Return the timeline, and the groups of the recordings that had to be read for it."""
-    # Gaps first: a recording that ends meanwhile is then seen twice rather than not at all.
     gaps = index.gaps_between(session, camera_id, from_us, to_us)
     held: list[Held] = []
     tables: dict[int, list[GroupEntry]] = {}
@@ -326,30 +343,27 @@ def _ticks(groups: Iterable[GroupEntry]) -> int:
     return sum(group.pause_ticks + group.duration_ticks for group in groups)
 
 
-def _reason(error: BaseException) -> int | None:
-    return error.__cause__.errno if isinstance(error.__cause__, OSError) else None
-
-
 # Spans of time: (start, end), half open.
 
 
 def _without(spans: Iterable[_Span], taken: Iterable[_Span]) -> list[_Span]:
-    """Return what is left of the spans when others are taken out."""
-    left = [span for span in spans if span[0] < span[1]]
-    for start, end in taken:
-        if start < end:
-            left = [
-                piece
-                for one in left
-                for piece in ((one[0], min(one[1], start)), (max(one[0], end), one[1]))
-                if piece[0] < piece[1]
-            ]
+    """Return what is left of the spans (in order, without overlap) when others are taken out."""
+    covers = sorted(span for span in taken if span[0] < span[1])
+    left: list[_Span] = []
+    first = 0
+    for start, end in spans:
+        at = start
+        while first < len(covers) and covers[first][1] <= start:
+            first += 1
+        for cover in islice(covers, first, None):
+            if cover[0] >= end:
+                break
+            if cover[0] > at:
+                left.append((at, cover[0]))
+            at = max(at, cover[1])
+        if at < end:
+            left.append((at, end))
     return left
-
-
-def _common(spans: Iterable[_Span], other: _Span) -> list[_Span]:
-    pieces = [(max(start, other[0]), min(end, other[1])) for start, end in spans]
-    return [piece for piece in pieces if piece[0] < piece[1]]
 
 
 def _length(spans: Iterable[_Span]) -> int:

@@ -1,0 +1,417 @@
+"""`vonggac recordings` and `vonggac clip`: what is recorded of a camera, and an interval of it as one file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from vonggac.cameras.models import Camera
+from vonggac.cameras.service import find_camera
+from vonggac.core.clock import microseconds, utc, utc_now
+from vonggac.core.commands import data_option, emit, json_option
+from vonggac.core.datafolder import DataFolder
+from vonggac.core.errors import NotFound, VonggacError
+from vonggac.video import archive
+from vonggac.video.archive import Held, MediaStore, Selection, Stretch, Timeline
+from vonggac.video.health import REASON_WORDS
+from vonggac.video.index import Interval
+from vonggac.video.models import GapReason, Recording, RecordingState
+from vonggac.video.mp4 import ClipPart, ClipPlan, plan_clip
+from vonggac.video.volumes import sync_directory
+
+T = TypeVar("T")
+
+_MOMENTS = "Write 2026-11-24 14:03, 14:03:05 (today), -10min, -2h, now, or 2026-11-24T14:03:05+07:00."
+_CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d{1,6})?)?")
+_DAY_AND_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s?(Z|[+-]\d\d:?\d\d)?")
+_AGO = re.compile(r"-(\d{1,6})\s*(s|min|h|d)")
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+_STATES = {RecordingState.OPEN: "recording", RecordingState.COMPLETE: "complete", RecordingState.RECOVERED: "recovered"}
+
+
+def parse_moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment that a person means, aware; ValueError with plain words for anything else.
+
+    Without a zone it is the centre's time; without a day, today. `now`: aware.
+    """
+    text = " ".join(text.split())
+    if text.lower() == "now":
+        return now
+    today = now.astimezone(zone).date().isoformat()
+    try:
+        if match := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        if _CLOCK.fullmatch(text):
+            return datetime.fromisoformat(f"{today}T{_padded(text)}").replace(tzinfo=zone)
+        if match := _DAY_AND_CLOCK.fullmatch(text):
+            moment = datetime.fromisoformat(f"{match[1]}T{_padded(match[2])}{match[3] or ''}")
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r}: there is no such time.") from None
+    raise ValueError(f"{text!r} is no time. {_MOMENTS}")
+
+
+@click.command(short_help="What is recorded of a camera, and what is not.")
+@click.argument("camera_named", metavar="CAMERA")
+@click.option("--from", "from_text", metavar="TIME", default="", help="Beginning.  [default: an hour before the end]")
+@click.option("--to", "to_text", metavar="TIME", default="now", show_default=True, help="End.")
+@click.option("--groups", is_flag=True, help="Also every group of pictures.")
+@data_option
+@json_option
+def recordings(camera_named: str, from_text: str, to_text: str, groups: bool, data: Path, as_json: bool) -> None:
+    """List what is recorded of CAMERA, what is missing and why, in the order of time.
+
+    CAMERA is its number, its name or a part of its name. TIME is in the centre's zone: 2026-11-24 14:03, 14:03:05
+    (today), -10min, -2h, now; or with a zone of its own, 2026-11-24T14:03:05+07:00. The sum at the end compares what is
+    recorded with what ought to be: from when the camera was added until what is on its way to disk this moment.
+
+    \b
+    Examples:
+      vonggac recordings 12
+      vonggac recordings "cho lien nghia" --from "2026-11-24 14:00" --to "2026-11-24 15:30"
+      vonggac recordings 12 --from -1d --json
+    """
+    folder = DataFolder.open(data)
+    zone, now = ZoneInfo(folder.settings.centre.zone), utc_now()
+    start, end = _interval(from_text, to_text, now, zone)
+    with folder.database().read() as session:
+        camera = find_camera(session, camera_named, removed=True)
+        asked = camera.id, microseconds(start), microseconds(end), microseconds(now)
+        store = MediaStore.of(session)
+        selection = archive.select(session, store, *asked) if groups else None
+        found = selection.timeline if selection is not None else archive.timeline(session, store, *asked)
+    if as_json:
+        emit(_timeline_data(camera, found, selection, zone))
+    else:
+        _print_timeline(camera, found, selection, zone)
+
+
+@click.command(short_help="Cut an interval of a camera into an MP4 file.")
+@click.argument("camera_named", metavar="CAMERA")
+@click.option("--from", "from_text", metavar="TIME", required=True, help="Beginning.")
+@click.option("--to", "to_text", metavar="TIME", required=True, help="End.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The MP4 file to write."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@data_option
+@json_option
+def clip(camera_named: str, from_text: str, to_text: str, output: Path, force: bool, data: Path, as_json: bool) -> None:
+    """Cut an interval of CAMERA into one MP4 file that any player opens, without re-encoding.
+
+    It holds whole groups of pictures: from the one in which the beginning lies to the one in which the end lies. Where
+    nothing is recorded, the last picture stands until the next one, so that the time in the player stays true; every
+    such gap is listed with its reason. What is being recorded right now can be cut, too. CAMERA and TIME are written
+    as for `vonggac recordings`.
+
+    \b
+    Examples:
+      vonggac clip 12 --from "2026-11-24 14:03" --to "2026-11-24 14:10" -o market.mp4
+      vonggac clip "cho lien nghia" --from -10min --to now -o last-minutes.mp4
+    """
+    folder = DataFolder.open(data)
+    zone, now = ZoneInfo(folder.settings.centre.zone), utc_now()
+    start, end = _interval(from_text, to_text, now, zone)
+    _refuse_target(output, force=force)
+    with folder.database().read() as session:
+        camera = find_camera(session, camera_named, removed=True)
+        asked = camera.id, microseconds(start), microseconds(end)
+        store = MediaStore.of(session)
+        selection = archive.select(session, store, *asked, microseconds(now), readable=True)
+        if not selection.stretches:
+            before, after = archive.neighbours(session, camera.id, asked[1])
+            raise NotFound(_nothing(camera, selection, before, after, zone))
+    with _progress(hidden=as_json) as progress:
+        plan = _plan(store, selection)
+        write_file(plan, output, force=force, progress=progress)
+    missing = _missing(plan, selection)
+    if as_json:
+        emit(_clip_data(camera, output, plan, missing, zone))
+    else:
+        _print_clip(output, plan, missing, zone)
+
+
+def write_file(plan: ClipPlan, target: Path, *, force: bool, progress: Callable[[int, int], None]) -> None:
+    """Write a clip under a temporary name beside `target`, sync it, and give it its name: whole or not at all.
+
+    `progress` is told the bytes written and their sum.
+    """
+    size = plan.report.size
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if (free := shutil.disk_usage(target.parent).free) < size:
+            raise OSError(errno.ENOSPC, f"{_bytes(size)} are needed and {_bytes(free)} free")
+        with unfinished.open("xb") as file, closing(plan.chunks()) as chunks:
+            written = 0
+            while chunk := _read(lambda: next(chunks, b"")):
+                file.write(chunk)
+                written += len(chunk)
+                progress(written, size)
+            file.flush()
+            os.fsync(file.fileno())
+        _refuse_target(target, force=force)  # someone may have been quicker
+        unfinished.replace(target)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise VonggacError(
+            f"{'No room for' if full else 'Not written:'} {target}: {error.strerror}. Nothing of it was kept."
+            + (" Choose a place on another disk with -o." if full else "")
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the file is whole; some network disks cannot sync a folder
+        sync_directory(target.parent)
+
+
+def _plan(store: MediaStore, selection: Selection) -> ClipPlan:
+    parts = (ClipPart(partial(store.open, one.held.recording), one.groups, one.start_us) for one in selection.stretches)
+    return _read(lambda: plan_clip(parts))
+
+
+def _read(work: Callable[[], T]) -> T:
+    """Do what reads recordings, and tell a fault of their disk from one of the disk that is written to."""
+    try:
+        return work()
+    except OSError as error:
+        raise VonggacError(f"A recording cannot be read: {error.strerror}. Look after its disk.") from error
+
+
+def _missing(plan: ClipPlan, selection: Selection) -> list[Interval]:
+    """Return what was asked for and is not in the clip, each with its reason."""
+    report, due = plan.report, selection.timeline
+    holes = [(due.due_from_us, min(report.start_us, due.due_until_us))]
+    holes += [(gap.start_us, gap.end_us) for gap in report.gaps]
+    holes.append((report.end_us, due.due_until_us))
+    return archive.explain([hole for hole in holes if hole[0] < hole[1]], selection.gaps)
+
+
+# Times and places as people write them.
+
+
+def _padded(clock: str) -> str:
+    return f"0{clock}" if clock[1] == ":" else clock
+
+
+def _interval(from_text: str, to_text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    def parse(text: str, option: str) -> datetime:
+        try:
+            return parse_moment(text, now, zone)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=option) from None
+
+    end = parse(to_text, "--to")
+    start = parse(from_text, "--from") if from_text else end - timedelta(hours=1)
+    shown = f"{start.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    if start >= now:
+        raise click.BadParameter(
+            f"{shown} lies in the future. Write the day, too, if you mean an earlier one.", param_hint="--from"
+        )
+    if start >= end:
+        raise click.BadParameter(
+            f"{shown} is not before --to {end.astimezone(zone):%Y-%m-%d %H:%M:%S}.", param_hint="--from"
+        )
+    return start, end
+
+
+def _refuse_target(target: Path, *, force: bool) -> None:
+    if target.is_dir():
+        raise VonggacError(f"{target} is a folder. Name the file in it: -o {target / 'clip.mp4'}")
+    if not target.parent.is_dir():
+        raise VonggacError(f"There is no folder {target.parent}. Make it first.")
+    if target.exists() and not force:
+        raise VonggacError(f"{target} exists already. Choose another name, or replace it with --force.")
+
+
+@contextlib.contextmanager
+def _progress(hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal: bytes written of how many."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("Writing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _local(us: int, zone: ZoneInfo, *, digits: int = 0) -> str:
+    moment = utc(us).astimezone(zone)
+    fraction = f".{moment.microsecond:06}"[: digits + 1] if digits else ""
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}"
+
+
+def _lasting(us: int) -> str:
+    tenths = us // 100_000
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // 10}.{rest % 10} s"
+    if hours:
+        return f"{hours} h {minutes} min {seconds}"
+    return f"{minutes} min {seconds}" if minutes else seconds
+
+
+def _bytes(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
+
+
+def _why(gap: Interval) -> str:
+    words = REASON_WORDS[gap.reason or GapReason.UNKNOWN]
+    return f"{words} ({gap.detail})" if gap.detail else words
+
+
+def _state(held: Held) -> str:
+    return _STATES[RecordingState(held.recording.state)]
+
+
+def _share(found: Timeline) -> str:
+    """Return recorded ÷ due, rounded down: only what is whole is 100 %."""
+    return f"{found.recorded_us * 10_000 // found.due_us / 100:.2f} %" if found.due_us else "–"
+
+
+# What the commands print.
+
+
+def _print_timeline(camera: Camera, found: Timeline, selection: Selection | None, zone: ZoneInfo) -> None:
+    click.echo(
+        f"Camera {camera.number}, {camera.name}: {_local(found.from_us, zone)} to {_local(found.to_us, zone)} ({zone})"
+    )
+    if found.due_from_us > found.from_us:
+        click.echo(f"It was added {_local(found.due_from_us, zone)}.")
+    groups = {one.held.recording.id: one for one in selection.stretches} if selection is not None else {}
+    click.secho(f"{'from':<21}  {'lasts':>15}  {'size':>9}  {'pictures':>8}", dim=True)
+    lines: list[Held | Interval] = [*found.held, *found.gaps]
+    for one in sorted(lines, key=lambda one: one.start_us):
+        line = f"{_local(one.start_us, zone, digits=1)}  {_lasting(one.end_us - one.start_us):>15}  "
+        if isinstance(one, Interval):
+            click.secho(f"{line}{'none':>9}  {'':>8}  {_why(one)}", fg="yellow")
+            continue
+        lost = f", {one.recording.lost_packets} packets lost" if one.recording.lost_packets else ""
+        click.echo(f"{line}{_bytes(one.size):>9}  {one.frames:>8}  {_state(one)}{lost}")
+        stretch = groups.get(one.recording.id)
+        for group, start_us, end_us in stretch.timed() if stretch is not None else ():
+            marks = ("" if group.key else " goes on") + (" damaged" if group.damaged else "")
+            click.echo(
+                f"  {_local(start_us, zone, digits=3)}  {(end_us - start_us) / 1e6:>9.3f} s  {_bytes(group.size):>9}  "
+                f"{group.frames:>8} {marks}".rstrip()
+            )
+    missing = sum(gap.end_us - gap.start_us for gap in found.gaps)
+    click.echo(
+        f"Recorded {_lasting(found.recorded_us)} of {_lasting(found.due_us)} ({_share(found)}) in {len(found.held)} "
+        f"files, {_bytes(sum(one.size for one in found.held))}. Missing {_lasting(missing)} in {len(found.gaps)} gaps."
+    )
+
+
+def _print_clip(target: Path, plan: ClipPlan, missing: list[Interval], zone: ZoneInfo) -> None:
+    report = plan.report
+    click.echo(f"Wrote {target}: {_lasting(report.duration_us)}, {report.frames} pictures, {_bytes(report.size)}.")
+    click.echo(
+        f"It holds {_local(report.start_us, zone, digits=3)} to {_local(report.end_us, zone, digits=3)} ({zone})."
+    )
+    if report.damaged_groups:
+        click.echo(f"{report.damaged_groups} groups of pictures could not be read back and are missing in it.")
+    for gap in missing:
+        where = (
+            "before it" if gap.end_us <= report.start_us else "after it" if gap.start_us >= report.end_us else "in it"
+        )
+        line = f"{_local(gap.start_us, zone, digits=1)}  {_lasting(gap.end_us - gap.start_us):>15}  {_why(gap)}"
+        click.secho(f"Missing {where}: {line}", fg="yellow")
+
+
+def _nothing(
+    camera: Camera, selection: Selection, before: Recording | None, after: Recording | None, zone: ZoneInfo
+) -> str:
+    asked = f"{_local(selection.timeline.from_us, zone)} to {_local(selection.timeline.to_us, zone)}"
+    why = "; ".join(dict.fromkeys(_why(gap) for gap in selection.gaps[:3]))
+    words = f"Nothing of camera {camera.number}, {camera.name}, can be cut from {asked}{f': {why}' if why else ''}."
+    if before is None and after is None:
+        return f"{words} It has no recordings at all."
+    if before is not None:
+        end = f"until {_local(before.end_us, zone)}" if before.end_us is not None else "being written"
+        words += f" The nearest recording before: {_local(before.start_us, zone)}, {end}."
+    if after is not None:
+        words += f" The nearest after: from {_local(after.start_us, zone)} on."
+    return words
+
+
+def _gap_data(gap: Interval, zone: ZoneInfo) -> dict[str, Any]:
+    reason = gap.reason or GapReason.UNKNOWN
+    return {
+        **_span_data(gap.start_us, gap.end_us, zone),
+        "reason": reason,
+        "words": REASON_WORDS[reason],
+        "detail": gap.detail,
+    }
+
+
+def _span_data(start_us: int, end_us: int, zone: ZoneInfo) -> dict[str, Any]:
+    moments = {"from": utc(start_us).astimezone(zone), "to": utc(end_us).astimezone(zone)}
+    return {**moments, "start_us": start_us, "end_us": end_us}
+
+
+def _timeline_data(camera: Camera, found: Timeline, selection: Selection | None, zone: ZoneInfo) -> dict[str, Any]:
+    groups = {one.held.recording.id: one for one in selection.stretches} if selection is not None else None
+    return {
+        "camera": {"id": camera.id, "number": camera.number, "name": camera.name},
+        **_span_data(found.from_us, found.to_us, zone),
+        "due_us": found.due_us,
+        "recorded_us": found.recorded_us,
+        "share": found.recorded_us / found.due_us if found.due_us else None,
+        "recordings": [_held_data(one, zone, groups) for one in found.held],
+        "gaps": [_gap_data(gap, zone) for gap in found.gaps],
+    }
+
+
+def _held_data(held: Held, zone: ZoneInfo, groups: dict[int, Stretch] | None) -> dict[str, Any]:
+    row = held.recording
+    shown = {
+        "id": row.id,
+        **_span_data(held.start_us, held.end_us, zone),
+        "state": _state(held),
+        "size": held.size,
+        "pictures": held.frames,
+        "codec": row.codec,
+        "width": row.width,
+        "height": row.height,
+        "lost_packets": row.lost_packets,
+        "clock_offset_us": row.clock_offset_us,
+        "volume": row.volume_id,
+        "path": row.path,
+    }
+    if groups is not None:
+        stretch = groups.get(row.id)
+        shown["groups"] = [
+            {"start_us": start_us, "end_us": end_us, **asdict(group)}
+            for group, start_us, end_us in (stretch.timed() if stretch is not None else ())
+        ]
+    return shown
+
+
+def _clip_data(camera: Camera, target: Path, plan: ClipPlan, missing: list[Interval], zone: ZoneInfo) -> dict[str, Any]:
+    report = plan.report
+    return {
+        "path": target.resolve(),
+        "camera": {"id": camera.id, "number": camera.number, "name": camera.name},
+        **_span_data(report.start_us, report.end_us, zone),
+        "duration_us": report.duration_us,
+        "pictures": report.frames,
+        "size": report.size,
+        "damaged_groups": report.damaged_groups,
+        "missing": [_gap_data(gap, zone) for gap in missing],
+    }
