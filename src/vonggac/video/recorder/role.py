@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 
 from sqlalchemy.orm import Session
@@ -23,8 +24,10 @@ from vonggac.video.recorder.metrics import RecorderCollector
 from vonggac.video.recorder.recovery import recover
 from vonggac.video.recorder.start import read_pasts
 
-_CHANGES_POLL_S = 0.25
-"""Cameras change by a person's hand: four looks a second are enough, and cost a recorder nothing."""
+_CHANGES_POLL_S = 1.0
+"""Cameras change by a person's hand: a look a second is enough, and a recorder's own commits would wake it oftener."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_KEEP_BYTES = 64 << 20
 
 
 def share_of(name: str, processes: int) -> int:
@@ -49,6 +52,7 @@ def run(folder: DataFolder, name: str = "recorder") -> int:
 
     async def main(context: RoleContext) -> None:
         nonlocal fleet
+        _keep_freed_memory()
         # Read before the cameras: a change in between is seen twice rather than never.
         position = await context.database.query(eventlog.latest)
         fleet = await _start(context, share)
@@ -80,6 +84,14 @@ def run(folder: DataFolder, name: str = "recorder") -> int:
     if port > 0:
         port += share
     return run_role(folder, name, main, metrics_port=port, collectors=[RecorderCollector(lambda: fleet)])
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what pictures free: they are made and freed by the thousand, and fresh pages cost most of it."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library: nothing to set
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
 
 
 async def _start(context: RoleContext, share: int) -> Fleet:
