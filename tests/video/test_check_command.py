@@ -1,0 +1,183 @@
+"""`vonggac camera check` against a foreign camera, and against servers that fail in each way that cameras do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vonggac.cli import front_door
+
+pytestmark = pytest.mark.slow
+SECRET = "bi/mat:1@x"
+IN_ADDRESS = quote(SECRET, safe="")
+OPTIONS = "RTSP/1.0 200 OK\r\nCSeq: 1\r\nServer: Old camera\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n"
+
+
+def described(*lines: str) -> str:
+    body = "\r\n".join(["v=0", *lines, ""])
+    return f"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+
+
+def check(*words: object) -> Result:
+    """Run the command; whatever it says, it holds no password."""
+    done = CliRunner().invoke(front_door, ["camera", "check", *(str(word) for word in words)], prog_name="vonggac")
+    assert SECRET not in done.output
+    assert IN_ADDRESS not in done.output
+    return done
+
+
+@pytest.fixture
+def camera(gst_server: Callable[..., Any], numbered_clip: Callable[..., Path]) -> Any:
+    clip = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    return gst_server([clip], user="admin", password=SECRET)
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., str]]:
+    """`answering(reply, ...)`: the address of a server that gives these replies, then says nothing (or hangs up)."""
+    with contextlib.ExitStack() as running:
+
+        def start(*replies: str, hang_up: bool = False) -> str:
+            listener = running.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=_serve, args=(listener, replies, hang_up), daemon=True).start()
+            return f"rtsp://admin:{IN_ADDRESS}@127.0.0.1:{listener.getsockname()[1]}/live"
+
+        yield start
+
+
+def _serve(listener: socket.socket, replies: tuple[str, ...], hang_up: bool) -> None:
+    with contextlib.suppress(OSError):
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(30)
+            for reply in replies:
+                connection.recv(65_536)
+                connection.sendall(reply.encode())
+            while not hang_up and connection.recv(65_536):
+                pass
+
+
+def test_a_good_camera_is_told_step_by_step_and_in_plain_words(camera: Any, tmp_path: Path) -> None:
+    picture = tmp_path / "first.jpg"
+    done = check(camera.url(1), "--seconds", 4, "--picture", picture)
+    assert done.exit_code == 0, done.output
+    steps = [line for line in done.output.splitlines() if line.startswith("✓")]
+    assert [step.split()[1] for step in steps] == ["Connected", "Logged", "Described:", "Playing", "The", "Watched"]
+    assert "Logged in (Digest MD5)" in done.output
+    for words in (
+        "GStreamer RTSP server",
+        "H.264 Constrained Baseline, level 1.3 (avc1.42C00D)",
+        "320 × 180",
+        "15 a second declared",
+        "key frames  every 1.00 s",
+        "none lost",
+        "B-frames    no",
+        "This camera can be recorded",
+    ):
+        assert words in done.output
+    assert picture.read_bytes()[:2] == b"\xff\xd8"
+    assert "exists already" in check(camera.url(1), "--picture", picture).output
+
+
+def test_a_program_reads_the_same_as_json(camera: Any, tmp_path: Path) -> None:
+    password = tmp_path / "password.txt"
+    password.write_text(SECRET)
+    done = check(camera.open_url, "--user", "admin", "--password-file", password, "--seconds", 3, "--json")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert (found["usable"], found["failure"], found["log_in"]) == (True, None, "Digest MD5")
+    assert found["findings"]["width"] == 320
+    assert 13 < found["findings"]["stamped_fps"] < 17
+    assert [step["name"] for step in found["steps"]] == [
+        "connect",
+        "log-in",
+        "description",
+        "play",
+        "picture",
+        "measure",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "reason", "says"),
+    [
+        (lambda camera: camera.url(1, password="another"), "unauthorised", "refuses this user name or password"),
+        (lambda camera: camera.open_url, "unauthorised", "--user NAME --password-file FILE"),
+        (lambda camera: camera.url(1) + "x", "not_found", "no such stream"),
+    ],
+)
+def test_a_wrong_address_is_told_apart_from_a_wrong_password(
+    camera: Any, address: Callable[[Any], str], reason: str, says: str
+) -> None:
+    done = check(address(camera))
+    assert done.exit_code == 1
+    assert says in done.output
+    assert "✗" in done.output
+    assert "cannot be recorded" in done.output
+    done = check(address(camera), "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["failure"]["reason"] == reason
+
+
+def test_where_nobody_listens_the_port_is_doubted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    done = check(f"rtsp://admin:{IN_ADDRESS}@127.0.0.1:{port}/live?password={IN_ADDRESS}")
+    assert done.exit_code == 1
+    assert "Nothing listens at" in done.output
+    assert "Is the port right" in done.output
+
+
+def test_a_server_that_answers_options_and_nothing_else_is_timed_out(
+    answering: Callable[..., str],
+) -> None:
+    done = check(answering(OPTIONS))
+    assert done.exit_code == 1
+    assert "✓ Connected to 127.0.0.1" in done.output
+    assert "takes our connection and then does not answer (10 s)" in done.output
+    assert "Old camera" in done.output
+
+
+@pytest.mark.parametrize(
+    ("replies", "reason", "says"),
+    [
+        (["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"], "protocol", "A web server answers"),
+        ([OPTIONS], "closed", "instead of answering"),
+        (
+            [OPTIONS, described("m=audio 0 RTP/AVP 8")],
+            "unsupported",
+            "There is no video at this address, only: audio PCMA",
+        ),
+        (
+            [OPTIONS, described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H265/90000")],
+            "unsupported",
+            "The camera sends H.265",
+        ),
+    ],
+)
+def test_what_cannot_be_recorded_is_told_with_what_to_do(
+    answering: Callable[..., str], replies: list[str], reason: str, says: str
+) -> None:
+    done = check(answering(*replies, hang_up=True), "--json")
+    assert done.exit_code == 1
+    failure = json.loads(done.stdout)["failure"]
+    assert failure["reason"] == reason
+    assert says in failure["message"]
+    assert failure["advice"]
+
+
+def test_a_password_without_a_user_is_wrong_usage(tmp_path: Path) -> None:
+    password = tmp_path / "password.txt"
+    password.write_text(SECRET)
+    done = check("rtsp://127.0.0.1/live", "--password-file", password)
+    assert done.exit_code == 1
+    assert "give --user too" in done.output
