@@ -11,6 +11,7 @@ the background is part of the load.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import statistics
@@ -27,7 +28,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench import REPOSITORY
-from bench.process_tree import kill, stop
+from bench.process_tree import busy_seconds, kill, stop
 from bench.recording import BenchmarkFailed, make_centre, start_centre
 from bench.results import Result, keep
 from peers.gst import GstCamera
@@ -169,7 +170,9 @@ def question_results(what: str, database: Database, size: Size, now_us: int, tar
     rows = f"{size.cameras} cameras × {size.days} days"
     found = []
     for with_groups, asked in ((False, "recordings"), (True, "recordings with their group tables")):
+        begin_s, busy_s = time.monotonic(), busy_seconds()
         took = question_times_ms(database, size, now_us, with_groups=with_groups)
+        busy = (busy_seconds() - busy_s) / (time.monotonic() - begin_s) / (os.cpu_count() or 1)
         p95 = statistics.quantiles(took, n=100)[94]
         found.append(
             Result(
@@ -178,7 +181,8 @@ def question_results(what: str, database: Database, size: Size, now_us: int, tar
                 "ms",
                 target=None if with_groups else target,
                 note=f"p50 {statistics.median(took):.2f} ms, slowest {max(took):.2f} ms of {size.questions} random "
-                "hours, each in a transaction of its own, rows made into objects.",
+                "hours, each in a transaction of its own, rows made into objects. The machine's processors were "
+                f"{busy:.0%} busy meanwhile, one of {os.cpu_count()} of them with this.",
             )
         )
     return found
