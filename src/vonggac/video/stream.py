@@ -45,4 +45,4 @@ class AccessUnit:
     arrived_ns: int
     """Monotonic clock at which the last byte of it was read from the socket (after a pause: up to that pause late)."""
     lost_before: int = 0
-    """RTP packets lost since the previous access unit was handed over; above 0, what follows up to a key frame is damaged."""
+    """RTP packets lost since the access unit before; above 0, what follows up to a key frame is damaged."""
