@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from peers.postgres import PostgresServer
 
 
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Leave no test with the log of another, whose standard error is closed by then."""
+    yield
+    if (structlog := sys.modules.get("structlog")) is not None:
+        structlog.reset_defaults()
+
+
 @pytest.fixture(scope="session")
 def material() -> Material:
     """The real clips, or rendered substitutes: `material.clip("street-cars.mp4")`, `material.real`."""

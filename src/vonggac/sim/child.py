@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from vonggac.core.errors import VonggacError
-from vonggac.core.supervisor import end_with_parent
+from vonggac.core.process import end_with_parent
 
 _STOP_S = 30.0
 _TAIL_LINES = 8
