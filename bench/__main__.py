@@ -39,14 +39,16 @@ def main() -> None:
         print(f"{name}:", file=sys.stderr, flush=True)
         found = known[name](options.quick)
         for result in found:
-            verdict = {True: "reached", False: "MISSED", None: ""}[result.met]
-            target = "" if result.target is None else f" (must reach {result.target:,.2f})"
-            print(f"  {result.name}: {result.value:,.2f} {result.unit}{target} {verdict}".rstrip(), flush=True)
-            missed += result.met is False
+            # The targets are those of the whole load: a smaller one is not judged.
+            verdict = "" if options.quick else {True: " reached", False: " MISSED", None: ""}[result.met]
+            target = "" if options.quick or result.target is None else f" (must reach {result.target:,.2f})"
+            print(f"  {result.name}: {result.value:,.2f} {result.unit}{target}{verdict}", flush=True)
+            missed += verdict == " MISSED"
         if not options.quick:
             keep(name, found)
     # A target that is missed is a result as well: it is written down, and no reason to fail.
-    print(f"{missed} targets missed" if missed else "every target reached", file=sys.stderr)
+    if not options.quick:
+        print(f"{missed} targets missed" if missed else "every target reached", file=sys.stderr)
 
 
 if __name__ == "__main__":
