@@ -89,6 +89,7 @@ def run_role(
     """
     configure(folder.settings.log, name)
     process.set_name(f"vg-{name}")
+    process.use_one_heap()
     log = get_logger()
     _allow_open_files()
     try:
