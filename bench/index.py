@@ -56,6 +56,7 @@ CLIP = NumberedClip(width=320, height=180, fps=15, seconds=60, group_seconds=2, 
 
 _MINUTE_US = 60_000_000
 _FILE_BYTES = 15_000_000
+_MORE_THAN_A_HEAD = 4096
 _TIMEOUT_S = 180.0
 
 
@@ -242,7 +243,7 @@ def restart_times_s(data: Path, size: Size, kills: int) -> list[tuple[float, flo
 def _wait_for_new_files(data: Path, since: float, cameras: int) -> tuple[float, float]:
     """Wait until every camera has a file younger than `since` with pictures in it; return when the first and last had.
 
-    A file's header comes with its first group of pictures, in one write: it has pictures when it is not empty.
+    A file that is larger than any head of one has pictures in it.
     """
     waiting = {folder for folder in (data / "media").iterdir() if folder.is_dir()}
     first: float | None = None
@@ -269,7 +270,7 @@ def _has_new(hour: Path, since: float) -> bool:
     if newest is None:
         return False
     status = newest.stat()
-    return status.st_size > 0 and status.st_mtime > since
+    return status.st_size > _MORE_THAN_A_HEAD and status.st_mtime > since
 
 
 def results(quick: bool) -> list[Result]:
