@@ -175,6 +175,16 @@ def test_what_cannot_be_recorded_is_told_with_what_to_do(
     assert failure["advice"]
 
 
+def test_a_camera_that_plays_and_sends_nothing_is_told_as_stalled(answering: Callable[..., str]) -> None:
+    setup = "RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 7\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+    play = "RTSP/1.0 200 OK\r\nCSeq: 4\r\nSession: 7\r\n\r\n"
+    done = check(answering(OPTIONS, described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"), setup, play))
+    assert done.exit_code == 1
+    assert "✓ Playing" in done.output
+    assert "connected but sends no pictures (5 s)" in done.output
+    assert "another viewer" in done.output
+
+
 def test_a_password_without_a_user_is_wrong_usage(tmp_path: Path) -> None:
     password = tmp_path / "password.txt"
     password.write_text(SECRET)

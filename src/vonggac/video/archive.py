@@ -230,8 +230,8 @@ def select(
             reason = GapReason.VOLUME_LOST if isinstance(error, VolumeLost) else GapReason.UNKNOWN
             lost.append(Interval(max(held.start_us, from_us), min(held.end_us, to_us), reason, str(error)))
             continue
-        if (stretch := _stretch(held, groups, from_us, to_us)) is not None:
-            stretches.append(stretch)
+        if (part := stretch(held, groups, from_us, to_us)) is not None:
+            stretches.append(part)
     gaps = sorted([*found.gaps, *lost], key=lambda gap: gap.start_us)
     return Selection(found, tuple(stretches), tuple(gaps))
 
@@ -323,7 +323,8 @@ def _open(row: Recording, groups: Sequence[GroupEntry]) -> Held:
     return Held(row, row.start_us, end_us, size, sum(group.frames for group in groups), ticks)
 
 
-def _stretch(held: Held, groups: Sequence[GroupEntry], from_us: int, to_us: int) -> Stretch | None:
+def stretch(held: Held, groups: Sequence[GroupEntry], from_us: int, to_us: int) -> Stretch | None:
+    """Return those groups of a recording that belong to an interval; None where none does."""
     chosen = group_table.overlapping(groups, held.ticks(from_us), max(held.ticks(to_us), held.ticks(from_us) + 1))
     if not chosen:
         return None
