@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.check import CheckReport, Findings, StreamMeasurement, describe_sps
+from vonggac.video.check import ADVICE, CheckReport, Findings, StreamMeasurement, describe_sps
 from vonggac.video.check_command import as_data, concerns, lasting, sentences
+from vonggac.video.rtsp import Reason
 from vonggac.video.stream import AccessUnit, VideoParameters
 
 SPS = bytes.fromhex("6742c00cda05067e7840000003004000000783c50aa8")
@@ -54,6 +56,10 @@ def measured(units: Iterator[AccessUnit] | list[AccessUnit]) -> Findings:
 
 def kinds(findings: Findings, **report: object) -> list[str]:
     return [concern.kind for concern in concerns(CheckReport("rtsp://x/", findings=findings, **report))]  # type: ignore[arg-type]
+
+
+def test_every_way_to_fail_has_its_advice() -> None:
+    assert set(ADVICE) == set(get_args(Reason))
 
 
 def test_before_the_first_picture_nothing_is_claimed() -> None:

@@ -35,7 +35,7 @@ from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 TICK_S = 1.0
 """How often it is looked whether the connection lives: as often as the recorder does."""
 
-_DRIFT_SHARE = 0.02
+_DRIFT_SHARE = 0.04
 """Stamps and arrivals that part by more are not network jitter any more."""
 _DRIFT_FROM_S = 6
 
@@ -55,7 +55,7 @@ ADVICE: dict[Reason, str] = {
     "protocol": "Is this really the address of a camera? A newer firmware of the maker may help.",
     "unsupported": "Change the video format in the camera's web page, or give the address of another of its streams.",
 }
-WITHOUT_PASSWORD = "Or give them apart from it, unseen by others: --user NAME --password-file FILE"
+_HOW_TO_LOG_IN = "Or give them apart from it, unseen by others: --user NAME --password-file FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +308,7 @@ async def check_camera(
         await check.play(seconds)
     except RtspError as error:
         without = error.reason == "unauthorised" and address.username is None
-        check.report.fail(error.reason, str(error), WITHOUT_PASSWORD if without else "")
+        check.report.fail(error.reason, str(error), _HOW_TO_LOG_IN if without else "")
     check.sum_up(now_us)
     if check.report.usable:
         _judge(check.report, seconds)
