@@ -55,6 +55,10 @@ def test_every_picture_is_on_disk_once_across_files_and_files_follow_without_a_h
         assert len(seen) > 100
         assert consecutive(seen, 150)
     assert {gap.reason for gap in centre.gaps() if gap.end_us is None} == {GapReason.STOPPED}
+    # The camera runs on this machine's clock: its sender reports say so, to what it takes them to get here.
+    offsets = [row.clock_offset_us for row in centre.recordings() if row.clock_offset_us is not None]
+    assert len(offsets) > 3
+    assert all(abs(offset) < 2_000_000 for offset in offsets), offsets
 
 
 def test_pictures_that_are_shown_in_another_order_than_they_are_sent_come_out_in_order(

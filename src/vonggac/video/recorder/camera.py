@@ -74,6 +74,7 @@ class TrackRecorder:
         self._rotate_at_us = 0
         self._hold_off_until_us = 0
         self._lost_from_us: int | None = None
+        self._clock_offset_us: int | None = None
 
     @property
     def recording(self) -> bool:
@@ -107,6 +108,10 @@ class TrackRecorder:
         assert self._anchor is not None
         self._anchor.observe(unit.pts - self._origin_pts, arrived_us)
         self._live.push(unit)
+
+    def clock_said(self, camera_us: int, arrived_ns: int) -> None:
+        """The camera's own clock read `camera_us` when its report arrived: kept with each recording."""
+        self._clock_offset_us = camera_us - self._wall_us(arrived_ns)
 
     def end_run(self, reason: GapReason, detail: str, now_us: int) -> None:
         """The connection is over: write what is there, and begin the gap."""
@@ -143,6 +148,7 @@ class TrackRecorder:
 
     def _forget_run(self) -> None:
         self._anchor = None
+        self._clock_offset_us = None
         self._assembler = GroupAssembler()
         self._lost_from_us = None
         self._live.break_off()
@@ -208,6 +214,7 @@ class TrackRecorder:
         file, self._file = self._file, None
         if file is None or self._anchor is None:
             return
+        file.clock_offset_us = self._clock_offset_us
         self._anchor.settle(self._media_end)
         start_us = self.account.began(self._anchor.wall_us(file.media_start))
         end_us = max(self._anchor.wall_us(self._media_end), start_us)

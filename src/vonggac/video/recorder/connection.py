@@ -69,7 +69,6 @@ class CameraConnection:
         self.track = track
         self.state = CameraState(since_us=now_us())
         self.reconnects = 0
-        self.clock_offset_us: int | None = None
         self._settings = settings
         self._reading = reading
         self._gate = gate
@@ -116,6 +115,8 @@ class CameraConnection:
         connection.check_alive()
         (before, at), now = self._seen, time.monotonic()
         self._seen = (connection.session.bytes_received, now)
+        if (arrived := connection.session.last_sender_report) is not None:
+            self.track.clock_said(arrived.report.ntp_unix_us, arrived.arrived_ns)
         self._fit_pause(connection, (self._seen[0] - before) * 8 / max(now - at, 0.001))
 
     async def _record_once(self) -> None:
