@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vonggac.video.rtsp.depacketiser import MAX_PICTURE, TRUSTED_AFTER
-from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.h264 import SCANNED_PICTURES, H264Depacketiser
 
 SETTINGS = settings(max_examples=60, deadline=None)
 
@@ -350,3 +350,40 @@ def test_flipped_bits_in_a_good_stream_never_tear_the_form_of_a_picture(rtp, dat
     depacketiser.finish()
     for unit in pictures.units:
         rtp.split_lengths(unit.data)
+
+
+@SETTINGS
+@given(seed=st.integers(0, 2**32))
+def test_the_short_ways_give_what_the_long_way_gives(rtp, seed):
+    """A stream that is trusted, then torn: read in one go, and packet by packet (which knows no short way)."""
+    rng = random.Random(seed)
+    packer = rtp.Packer(sequence=rng.choice([0, 65500, 30000]))
+    packets = pictures_of(rtp, packer, SCANNED_PICTURES + 2, size=30)
+    for number in range(SCANNED_PICTURES + 2, SCANNED_PICTURES + 2 + rng.randint(2, 20)):
+        time = number * 6000 if rng.random() < 0.9 else rng.choice([(number - 1) * 6000, 0xFFFF_FFFF])
+        key = rng.random() < 0.2
+        units = [b"\x06sei"] * (rng.random() < 0.2) + [rtp.SPS, rtp.PPS] * (key and rng.random() < 0.5)
+        units.append(rtp.slice_unit(bytes([number]) * rng.randint(1, 300), key=key))
+        units += [rtp.slice_unit(b"more" * 20, key=key, leads=rng.random() < 0.2)] * (rng.random() < 0.2)
+        for unit in units:
+            pack = rng.choice([packer.fragments, packer.single])
+            packets += pack(unit, time, unit is units[-1] if rng.random() < 0.9 else rng.random() < 0.5)
+    for _ in range(rng.choice([0, 0, 1, 1, 3])):  # now and then a packet is lost, doubled, late or broken
+        at = rng.randrange(len(packets) * 9 // 10, len(packets)) if rng.random() < 0.5 else rng.randrange(len(packets))
+        packet = bytearray(packets[at])
+        packet[rng.randrange(min(20, len(packet)))] ^= rng.randint(1, 255)
+        packets[at : at + 1] = rng.choice([[], [packets[at]] * 2, [bytes(packet)], [bytes(packet), packets[at]]])
+
+    told = []
+    for one_by_one in (False, True):
+        pictures = rtp.Pictures()
+        depacketiser = H264Depacketiser(pictures, parameter_sets=(rtp.SPS, rtp.PPS))
+        if one_by_one:
+            for packet in packets:
+                depacketiser.packet(memoryview(packet), 0, len(packet), 1)
+        else:
+            data = rtp.interleave(packets)
+            rtp.feed(depacketiser, data, [rng.randrange(len(data)) for _ in range(rng.randint(0, 30))])
+        depacketiser.finish()
+        told.append((pictures.units, depacketiser.packets, depacketiser.lost, depacketiser.oddities))
+    assert told[0] == told[1]

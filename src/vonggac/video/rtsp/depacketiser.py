@@ -24,7 +24,8 @@ FIXED_HEADER = 12
 """Bytes (RFC 3550 §5.1)."""
 ONE_PACKET = 1 << 32
 """What the first 8 bytes of an RTP header, read as one number, grow by from packet to packet of one picture."""
-_MARKER = 1 << 55
+MARKER = 1 << 55
+"""The marker bit in the same number."""
 _SHAPE = 0xFF7F << 48
 _SEQUENCE_AND_TIME = (1 << 48) - 1
 _LATE = 64
@@ -130,7 +131,7 @@ class Depacketiser(ABC):
             return
         marker_counts = self._payload(view, at, stop, key & 0xFFFF_FFFF, first_two)
         self._touched_ns = now_ns
-        if key & _MARKER and self._has_slice:
+        if key & MARKER and self._has_slice:
             if not marker_counts:
                 self._note("marker bits inside a unit, passed over")
             elif self._marker_trust >= TRUSTED_AFTER:
