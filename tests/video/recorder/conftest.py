@@ -54,10 +54,11 @@ class Centre:
     def add_camera(self, name: str, url: str) -> None:
         self.command("camera", "add", name, url, "--data", str(self.path))
 
-    def start(self) -> None:
+    def start(self, *words: str) -> None:
+        """Start the recorder alone, or another command of the centre."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*VONGGAC, "run", "recorder", "--data", str(self.path)], env=self.environment, stderr=log
+                [*VONGGAC, *(words or ("run", "recorder")), "--data", str(self.path)], env=self.environment, stderr=log
             )
 
     def start_beside(self, role: str) -> None:
