@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,12 @@ def database(database_url: str) -> Iterator[Database]:
     database.close()
 
 
+def heed_signals() -> None:
+    """Heed signals also where the tests themselves were started with some of them ignored (nohup, a shell's `&`)."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`start(script or path, *arguments, env=…)`: another Python process, killed when the test ends."""
@@ -87,6 +94,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
             env=env,
+            preexec_fn=heed_signals,  # noqa: PLW1509 - the tests start no threads of their own
         )
         running.append(process)
         return process
