@@ -204,8 +204,12 @@ class TrackRecorder:
         )
         self._file = file
         self._media_end = begins
-        phase = (begins_us - self._phase_us) % self._length_us
-        self._rotate_at_us = begins_us - phase + self._length_us
+        left_us = self._length_us - (begins_us - self._phase_us) % self._length_us
+        if left_us < self._length_us // 4:
+            # The times of a run's first file are corrected when it ends: it may end just before its second of the
+            # minute, and what is left of that one would make a file of its own.
+            left_us += self._length_us
+        self._rotate_at_us = begins_us + left_us
         self._pipeline.begin(file)
         return file
 
