@@ -35,7 +35,7 @@ class TimeAnchor:
 
     def observe(self, media: int, arrived_us: int) -> None:
         """Take note of a picture: its media time and when its last byte was here."""
-        offset = arrived_us - ticks_to_us(media)
+        offset = arrived_us - media * 1_000_000 // VIDEO_TIMESCALE  # `ticks_to_us`, without a call for every picture
         if not self._observed or offset < self._least_us:
             self._least_us = offset
             self._observed = True

@@ -18,6 +18,7 @@ HARD_BYTES = 8 << 20
 """A piece is cut here even where pictures are reordered across the cut and a decode time must be bent."""
 JUMP_TICKS = 5 * VIDEO_TIMESCALE
 """Media time and arrival may differ by this much between two pictures; more is a jump of the camera's clock."""
+_HALF_JUMP_NS = JUMP_TICKS * 1_000_000_000 // VIDEO_TIMESCALE // 2
 
 
 class Break(enum.StrEnum):
@@ -65,25 +66,47 @@ class GroupAssembler:
     _reordered: bool = False
     _clean: bool = True
     _last: AccessUnit | None = None
-    _waiting_for_key: bool = True
+    waiting_for_key: bool = True
+    """True while pictures are dropped because no key frame has come since the start or a seam."""
 
     def add(self, unit: AccessUnit) -> Piece | None:
         """Take the next picture in decoding order; returns the finished piece before it, if it ends one."""
-        seam = self._seam(unit)
+        last, units = self._last, self._units
         self._last = unit
+        # Nearly every picture follows the last one without a seam, in a piece with room for it: no more is asked.
+        # Steps under half of JUMP_TICKS both of media time and of arrival cannot differ by a jump.
+        if (
+            units
+            and last is not None
+            and not unit.key
+            and not unit.lost_before
+            and unit.parameters is last.parameters
+            and self._highest_pts < unit.pts < units[0].pts + PIECE_TICKS
+            and unit.pts - last.pts < JUMP_TICKS // 2
+            and 0 <= unit.arrived_ns - last.arrived_ns < _HALF_JUMP_NS
+            and self._size < PIECE_BYTES
+        ):
+            units.append(unit)
+            self._size += len(unit.data)
+            self._highest_pts = unit.pts
+            return None
+        return self._add_with_care(unit, last)
+
+    def _add_with_care(self, unit: AccessUnit, last: AccessUnit | None) -> Piece | None:
+        seam = self._seam(unit, last)
         if seam is not None and not (seam is Break.PARAMETERS and unit.key):
             piece = self.flush(None, seam)
-            self._waiting_for_key = True
+            self.waiting_for_key = True
         elif unit.key:
             piece = self.flush(unit.pts if seam is None else None, seam)
         elif self._units and self._cut_here(unit):
             piece = self.flush(unit.pts, clean=not self._reordered or self._whole_so_far(unit))
         else:
             piece = None
-        if self._waiting_for_key and not unit.key:
+        if self.waiting_for_key and not unit.key:
             self.dropped += 1
             return piece
-        self._waiting_for_key = False
+        self.waiting_for_key = False
         if not self._units:
             self._starts_group = unit.key
             self._highest_pts = unit.pts
@@ -107,18 +130,12 @@ class GroupAssembler:
         return piece
 
     @property
-    def waiting_for_key(self) -> bool:
-        """True while pictures are dropped because no key frame has come since the start or a seam."""
-        return self._waiting_for_key
-
-    @property
     def pending(self) -> list[AccessUnit]:
         """The pictures of the piece being collected."""
         return self._units
 
-    def _seam(self, unit: AccessUnit) -> Break | None:
-        last = self._last
-        if last is None or self._waiting_for_key:
+    def _seam(self, unit: AccessUnit, last: AccessUnit | None) -> Break | None:
+        if last is None or self.waiting_for_key:
             return None
         if unit.lost_before:
             return Break.LOSS
