@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vonggac.cameras.service import CameraSource
+from vonggac.core.backoff import BackOff
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
@@ -32,11 +33,6 @@ class State(StrEnum):
     CONNECTING = "connecting"
     RECORDING = "recording"
     AWAY = "away"
-
-
-def back_off_s(attempt: int, rng: random.Random) -> float:
-    """Return how long to wait after failure number `attempt` (from 0): 1 s doubling to 30 s, jittered."""
-    return min(BACK_OFF_LAST_S, BACK_OFF_FIRST_S * 2.0 ** min(attempt, 10)) * rng.uniform(0.5, 1.0)
 
 
 @dataclass(slots=True)
@@ -83,7 +79,7 @@ class CameraConnection:
 
     async def run(self) -> None:
         """Record until cancelled; never returns by itself."""
-        attempt = 0
+        back_off = BackOff(BACK_OFF_FIRST_S, BACK_OFF_LAST_S, self._rng.random)
         while True:
             began = time.monotonic()
             try:
@@ -91,9 +87,8 @@ class CameraConnection:
             except RtspError as error:
                 self._away(GapReason(error.reason), str(error))
             if time.monotonic() - began > HEALTHY_S and self.track.counters.frames:
-                attempt = 0
-            await asyncio.sleep(back_off_s(attempt, self._rng))
-            attempt += 1
+                back_off.reset()
+            await asyncio.sleep(back_off.next())
             self.reconnects += 1
 
     def read_now(self) -> None:

@@ -10,7 +10,6 @@ file is synced (no row that promises more than the disk holds). What waits is bo
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 import sqlalchemy.exc
 from sqlalchemy.orm import Session
 
+from vonggac.core.backoff import BackOff
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.video import index
@@ -29,6 +29,7 @@ from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
 _BATCH = 200
 """Index changes in one transaction at most: keeps it below 10 ms."""
 _FLUSH_TIMEOUT_S = 60
+_RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
 IndexChange = Callable[[Session], None]
 
 
@@ -165,7 +166,7 @@ class RecordingPipeline:
                 self._commit(batch)
 
     def _commit(self, batch: list[IndexChange | RecordingFile]) -> None:
-        retry_s = 0.5
+        back_off = BackOff(_RETRY_FIRST_S, _RETRY_LAST_S)
         while True:
             began = time.monotonic()
             try:
@@ -178,9 +179,8 @@ class RecordingPipeline:
                     self._log.error(
                         "the index cannot be written", error=str(error.orig), waiting=len(batch), held_back=held
                     )
-                if self._abandon.wait(retry_s * random.uniform(0.5, 1.0)):  # noqa: S311
+                if self._abandon.wait(back_off.next()):
                     return
-                retry_s = min(retry_s * 2, 5.0)
         self.counters.commits += 1
         self.counters.commit_seconds += time.monotonic() - began
         for item in batch:
