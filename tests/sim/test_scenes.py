@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -114,3 +117,25 @@ def test_vietnamese_marks_are_on_the_signs_of_shops() -> None:
     sizes = [ink(text) for text in ("CHO", "CHƠ", "CHỢ")]
     assert all(before < after for before, after in pairwise(sizes))
     assert ink("Đ") > ink("D")
+
+
+@pytest.mark.slow
+def test_a_simulator_that_is_killed_while_it_draws_leaves_nobody_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vonggac", "sim", "serve", "--cameras", "2", "--data", str(tmp_path)],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        drawing: list[psutil.Process] = []
+        while not any(one.cpu_times().user > 0.5 for one in drawing):
+            assert time.monotonic() < deadline, "nobody draws"
+            time.sleep(0.1)
+            drawing = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+    finally:
+        process.kill()
+        process.wait(10)
+    _, left = psutil.wait_procs(drawing, timeout=20)
+    assert left == []

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from vonggac.core.errors import VonggacError
+from vonggac.core.process import end_with_parent
 from vonggac.sim import encoding
 from vonggac.sim.clips import Footage, read_clip
 from vonggac.sim.scenes import traffic
@@ -130,7 +131,7 @@ def _render_missing(names: list[str], folder: Path, quality: Quality, progress: 
     context = get_context("spawn")
     ticks: Queue[int] = context.Queue()
     workers = min(len(missing), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(ticks,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(ticks, os.getpid())) as pool:
         waiting: set[Future[None]] = {pool.submit(render, name, folder, quality) for name in missing}
         done = 0
         while waiting:
@@ -147,7 +148,8 @@ def _render_missing(names: list[str], folder: Path, quality: Quality, progress: 
 _ticks: list[Queue[int]] = []
 
 
-def _start_worker(ticks: Queue[int]) -> None:
+def _start_worker(ticks: Queue[int], parent: int) -> None:
+    end_with_parent(parent)  # a simulator that is killed while it draws leaves nobody behind
     _ticks.append(ticks)
 
 
