@@ -34,7 +34,7 @@ class Viewer:
     def __init__(self) -> None:
         self._queue: deque[AccessUnit] = deque()
         self._bytes = 0
-        self._skipping = False
+        self._skipping = True  # nothing can be decoded before a key frame
         self._woken = asyncio.Event()
         self._ended = False
         self.skipped = 0
