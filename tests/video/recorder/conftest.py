@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -139,6 +140,18 @@ class Centre:
 
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[Centre]:
+    """A centre on SQLite."""
+    yield from _centre(tmp_path)
+
+
+@pytest.fixture
+def centre_on_postgresql(tmp_path: Path, postgres: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Centre]:
+    """A centre on PostgreSQL."""
+    monkeypatch.setenv("VONGGAC_DATABASE_URL", postgres.new_database())
+    yield from _centre(tmp_path)
+
+
+def _centre(tmp_path: Path) -> Iterator[Centre]:
     environment = {
         **os.environ,
         "VONGGAC_RECORDER_RECORDING_SECONDS": "5",

@@ -52,3 +52,24 @@ def family(centre: Any) -> list[psutil.Process]:
     """The supervisor and its roles, those that run."""
     supervisor = psutil.Process(centre.process.pid)
     return [one for one in [supervisor, *supervisor.children()] if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_centre_on_postgresql_records_survives_a_kill_and_accounts_for_every_second(
+    centre_on_postgresql: Any, gst_server: Any, numbered_clip: Any, judge: Any
+) -> None:
+    centre = centre_on_postgresql
+    clip = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    camera = gst_server([clip], mounts=2)
+    centre.environment["VONGGAC_WEB_PORT"] = "0"
+    centre.environment["VONGGAC_METRICS_KEEPER_PORT"] = "-1"
+    centre.start("up")
+    for number in (1, 2):  # added while it runs: the recorder hears of them through LISTEN
+        centre.add_camera(f"Camera {number}", camera.url(number))
+    centre.wait_for_files(4)
+    next(one for one in family(centre) if one.name() == "vg-recorder").kill()
+    centre.wait_for_files(8)
+    assert centre.end() == 0
+    assert not (centre.path / "vonggac.db").exists()
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    assert all(judge.plays(path) for path in centre.media())
