@@ -88,8 +88,9 @@ class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Meta(ge=0.5, le=300, description="After a power cut at most this much of each camera is lost."),
     ] = 10.0
     stall_seconds: Annotated[
-        float, Meta(ge=1, le=60, description="No picture for so long: the connection is made anew.")
-    ] = 5.0
+        float,
+        Meta(ge=1, le=60, description="No picture for so long (looked at every second): the connection is made anew."),
+    ] = 4.0
     connect_timeout_seconds: Annotated[
         float, Meta(ge=1, le=60, description="A camera that has not answered by then counts as timed out.")
     ] = 10.0

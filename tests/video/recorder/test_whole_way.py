@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -128,6 +129,24 @@ def test_a_camera_that_goes_away_leaves_a_gap_with_its_reason_and_comes_back(cen
     assert GapReason.CLOSED in reasons
     assert GapReason.REFUSED in reasons
     assert "127.0.0.1" in next(gap.detail for gap in centre.gaps() if gap.reason == GapReason.REFUSED)
+
+
+def test_a_camera_that_stays_connected_and_sends_nothing_is_noticed_and_recorded_again(
+    centre: Any, camera: Any
+) -> None:
+    centre.environment["VONGGAC_RECORDER_CONNECT_TIMEOUT_SECONDS"] = "2"
+    centre.add_camera("Camera", camera.url(1))
+    centre.start()
+    centre.wait_for_files(1)
+    os.kill(camera.pid, signal.SIGSTOP)
+    try:
+        centre.wait_until(lambda: any(gap.reason == GapReason.STALLED for gap in centre.gaps()), "the gap")
+    finally:
+        os.kill(camera.pid, signal.SIGCONT)
+    centre.wait_until(lambda: all(gap.end_us for gap in centre.gaps()), "the end of the gap")
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
 
 
 def test_who_watches_gets_the_current_group_at_once_and_then_every_picture(centre: Any, camera: Any) -> None:
