@@ -1,7 +1,7 @@
 """The role `keeper`: clocked work that must not wait in a request nor disturb a recorder.
 
-Now: stills while somebody looks, and the end of old events and sessions. Every job says how it waits, none holds the
-database for more than a slice, and a failure of one does not stop the others.
+Now: stills while somebody looks, the end of old events and sessions, the comparison of archive and index. Every job
+says how it waits, none holds the database for more than a slice, and a failure of one does not stop the others.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from vonggac.core.datafolder import DataFolder
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.role import RoleContext, run_role
 from vonggac.org import accounts
-from vonggac.video import stills
+from vonggac.video import reconciling, stills
 from vonggac.video.live_client import KeyFrame, LiveError, latest_key_frame
+from vonggac.video.reconciling import Reconciling
 from vonggac.video.stills import StillError, WantedStill
 
 EVENTS_KEPT = timedelta(days=30)
@@ -55,6 +56,7 @@ async def serve(context: RoleContext) -> None:
     jobs = (
         _Job("stills", StillTaker(context.database, SystemClock(), figures).round, LOOK_EVERY_S),
         _Job("tidying", Tidying(context.database, SystemClock(), figures).round, TIDY_EVERY_S),
+        _Job("reconciling", Reconciling(context.database, SystemClock()).round, reconciling.EVERY_S),
     )
     await context.appear()
     async with asyncio.TaskGroup() as group:
