@@ -181,7 +181,7 @@ def test_a_camera_that_plays_and_sends_nothing_is_told_as_stalled(answering: Cal
     done = check(answering(OPTIONS, described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"), setup, play))
     assert done.exit_code == 1
     assert "✓ Playing" in done.output
-    assert "connected but sends no pictures (4 s)" in done.output
+    assert "connected but sends no pictures" in done.output
     assert "another viewer" in done.output
 
 
