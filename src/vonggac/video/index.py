@@ -142,6 +142,11 @@ def complete_recording(session: Session, done: CompletedRecording) -> None:
         _add_to_hour(session, done.camera_id, hour, part, done.size * part // whole)
 
 
+def correct_start(session: Session, recording_id: int, start_us: int) -> None:
+    """Note that a recording began earlier than its row says."""
+    session.execute(sa.update(Recording).where(Recording.id == recording_id).values(start_us=start_us))
+
+
 def take_from_hours(session: Session, camera_id: uuid.UUID, start_us: int, end_us: int, size: int) -> None:
     """Undo what `complete_recording` added to the hours."""
     whole = max(1, end_us - start_us)
@@ -190,6 +195,16 @@ def last_recorded(session: Session, camera_id: uuid.UUID) -> int | None:
         sa.select(Recording.end_us)
         .where(Recording.camera_id == camera_id, Recording.end_us.is_not(None))
         .order_by(Recording.start_us.desc())
+        .limit(1)
+    )
+
+
+def last_gap_end(session: Session, camera_id: uuid.UUID) -> int | None:
+    """Return when the newest gap of a camera that is over ended; None without one."""
+    return session.scalar(
+        sa.select(Gap.end_us)
+        .where(Gap.camera_id == camera_id, Gap.end_us.is_not(None))
+        .order_by(Gap.start_us.desc())
         .limit(1)
     )
 

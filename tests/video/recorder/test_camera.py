@@ -36,6 +36,7 @@ class NotedPipeline:
     finished: list[tuple[RecordingFile, int, int]] = field(default_factory=list)
     pieces: list[tuple[RecordingFile, Piece]] = field(default_factory=list)
     changes: list[Callable[[Session], None]] = field(default_factory=list)
+    gap_ends: list[Callable[[Session], None] | None] = field(default_factory=list)
 
     def change(self, work: Callable[[Session], None]) -> None:
         self.changes.append(work)
@@ -48,8 +49,15 @@ class NotedPipeline:
             self.pieces.append((recording, piece))
         return not self.full
 
-    def finish(self, recording: RecordingFile, start_us: int, end_us: int) -> None:
+    def finish(
+        self,
+        recording: RecordingFile,
+        start_us: int,
+        end_us: int,
+        gap_ends: Callable[[Session], None] | None = None,
+    ) -> None:
         self.finished.append((recording, start_us, end_us))
+        self.gap_ends.append(gap_ends)
 
 
 class Case:
@@ -102,6 +110,10 @@ def test_a_burst_at_the_start_makes_no_second_short_file_and_is_dated_by_when_it
         case.play(300, late=lambda n: max(0, SECOND - n * SECOND // 15))  # the first second comes all at once
         assert min(case.lengths()) >= 15.0
         assert case.pipeline.finished[0][1] == 1000 * SECOND
+        # The end of the gap before is corrected with the times of the first file, and with those of no other.
+        assert [change is not None for change in case.pipeline.gap_ends] == [True] + [False] * (
+            len(case.pipeline.gap_ends) - 1
+        )
         assert all(60.0 <= length <= 62.0 for length in case.lengths()[1:]), case.lengths()
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from vonggac.cameras.models import Camera
 from vonggac.core import schema
 from vonggac.core.database import Database
 from vonggac.org.models import Unit
-from vonggac.video.models import GapReason, Recording, RecordingState
+from vonggac.video import index
+from vonggac.video.models import Gap, GapReason, Recording, RecordingState
 from vonggac.video.mp4 import group_table, scan
 from vonggac.video.recorder.disk import Buffer, SystemDisk
 from vonggac.video.recorder.groups import Piece
@@ -167,6 +169,35 @@ def test_a_row_is_complete_only_after_file_and_folders_are_synced(bench: Bench) 
     report = recover(bench.database, [bench.volume])
     assert report.finished == 1
     assert [(row.state, row.frames) for row in bench.rows()] == [(RecordingState.RECOVERED, 15)]
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_corrected_start_and_the_end_of_the_gap_before_it_are_noted_in_one_transaction(
+    bench: Bench, synced: bool
+) -> None:
+    with bench.database.write() as session:
+        gap = index.open_gap(session, bench.camera_id, 0, GapReason.REFUSED, "")
+        index.close_gap(session, gap, bench.camera_id, 5_000_000)
+    seen: list[tuple[int, int | None]] = []
+
+    def gap_ends(session: Session) -> None:
+        index.move_gap_end(session, gap, 4_000_000)
+        with bench.database.read() as other:  # what another process sees meanwhile: neither of the two
+            (row,) = other.scalars(sa.select(Recording))
+            seen.append((row.start_us, other.scalar(sa.select(Gap.end_us))))
+
+    if not synced:
+        bench.disk.fail["sync_folder"] = 1
+    file = bench.recording(5)
+    bench.pipeline.append(file, piece(5))
+    bench.pipeline.finish(file, 4_000_000, 6_000_000, gap_ends)
+    bench.pipeline.stop()
+    (row,) = bench.rows()
+    assert row.state == (RecordingState.COMPLETE if synced else RecordingState.OPEN)
+    assert row.start_us == 4_000_000
+    with bench.database.read() as session:
+        assert session.scalar(sa.select(Gap.end_us)) == 4_000_000
+    assert seen == [(5_000_000, 5_000_000)]
 
 
 def test_a_full_disk_in_mid_file_keeps_every_whole_group_and_tells_the_reason(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from vonggac.video import index
 from vonggac.video.index import HOUR_US, HourSums, Interval
 from vonggac.video.models import GapReason
 
+IndexChange = Callable[[Session], None]
 _AHEAD_US = 5_000_000
 SHOWN_HOURS = 24
 """The health page's share of recorded time looks back this far."""
@@ -37,7 +38,7 @@ class CameraAccount:
         self,
         camera_id: uuid.UUID,
         unit_id: uuid.UUID,
-        change: Callable[[Callable[[Session], None]], None],
+        change: Callable[[IndexChange], None],
         *,
         due_from_us: int,
         covered_until_us: int,
@@ -90,15 +91,18 @@ class CameraAccount:
         self._open_from_us = start_us
         return start_us
 
-    def began(self, start_us: int) -> int:
-        """The recording that began last turns out to have begun earlier; returns the time to note."""
+    def began(self, start_us: int) -> tuple[int, IndexChange | None]:
+        """The recording that began last turns out to have begun earlier; returns the time to note.
+
+        The change that comes with it moves the end of the gap before. It belongs into the transaction that notes the
+        time: a crash between the two would leave a moment in neither, or in both.
+        """
         gap = self._closed_gap
         if gap is None or self._open_from_us is None or start_us >= self._open_from_us:
-            return self._open_from_us if self._open_from_us is not None else start_us
+            return (self._open_from_us if self._open_from_us is not None else start_us), None
         start_us = max(start_us, gap.start_us)
         self._open_from_us = start_us
-        self._change(lambda session: index.move_gap_end(session, gap.id, start_us))
-        return start_us
+        return start_us, lambda session: index.move_gap_end(session, gap.id, start_us)
 
     def covers(self, until_us: int) -> None:
         """Video goes on until `until_us`."""

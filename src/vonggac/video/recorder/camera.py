@@ -220,10 +220,10 @@ class TrackRecorder:
             return
         file.clock_offset_us = self._clock_offset_us
         self._anchor.settle(self._media_end)
-        start_us = self.account.began(self._anchor.wall_us(file.media_start))
+        start_us, gap_ends = self.account.began(self._anchor.wall_us(file.media_start))
         end_us = max(self._anchor.wall_us(self._media_end), start_us)
         self.account.recorded(start_us, end_us)
-        self._pipeline.finish(file, start_us, end_us)
+        self._pipeline.finish(file, start_us, end_us, gap_ends)
 
 
 def _delay(piece: Piece) -> int:

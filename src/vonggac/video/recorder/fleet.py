@@ -179,7 +179,7 @@ class Fleet:
             source.unit_id,
             self.pipeline.change,
             due_from_us=past.due_from_us or now_us,
-            covered_until_us=past.recorded_until_us or past.due_from_us or now_us,
+            covered_until_us=past.accounted_until_us or past.due_from_us or now_us,
             hours=past.hours or HourSums(),
             gap=past.gap,
         )

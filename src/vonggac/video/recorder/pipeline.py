@@ -22,6 +22,7 @@ from vonggac.core.backoff import BackOff
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.video import index
+from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.disk import Disk, SystemDisk
 from vonggac.video.recorder.groups import Piece
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
@@ -30,7 +31,6 @@ _BATCH = 200
 """Index changes in one transaction at most: keeps it below 10 ms."""
 _FLUSH_TIMEOUT_S = 60
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
-IndexChange = Callable[[Session], None]
 
 
 @dataclass(slots=True)
@@ -140,10 +140,14 @@ class RecordingPipeline:
         self._write_queue.put((recording, piece))
         return True
 
-    def finish(self, recording: RecordingFile, start_us: int, end_us: int) -> None:
-        """Close a recording once all its pieces are written; the times are what its arrivals said in the end."""
+    def finish(self, recording: RecordingFile, start_us: int, end_us: int, gap_ends: IndexChange | None = None) -> None:
+        """Close a recording once all its pieces are written; the times are what its arrivals said in the end.
+
+        `gap_ends` is made in the transaction that notes the times.
+        """
         recording.start_us = start_us
         recording.end_us = end_us
+        recording.gap_ends = gap_ends
         self._write_queue.put((recording, None))
 
     # Index thread.
@@ -283,12 +287,7 @@ class RecordingPipeline:
             safe = False
         self.counters.syncs += 1
         self.counters.sync_seconds += time.monotonic() - began
-        if recording.empty:
-            self._index_queue.put(lambda session: index.forget_recording(session, recording.id))
-        elif safe:
-            done = recording.completed()
-            self._index_queue.put(lambda session: index.complete_recording(session, done))
-        # A file that could not be synced keeps its open row: start-up reads it and believes what it finds.
+        self._index_queue.put(lambda session: _conclude(session, recording, safe))
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +298,17 @@ class _Committed:
 
     def __call__(self, session: Session) -> None:
         """Change nothing."""
+
+
+def _conclude(session: Session, recording: RecordingFile, safe: bool) -> None:
+    if recording.gap_ends is not None:
+        recording.gap_ends(session)
+    if recording.empty:
+        index.forget_recording(session, recording.id)
+    elif safe:
+        index.complete_recording(session, recording.completed())
+    else:  # A file that could not be synced keeps its open row: start-up reads it and believes what it finds.
+        index.correct_start(session, recording.id, recording.start_us)
 
 
 def _apply(session: Session, batch: list[IndexChange | RecordingFile]) -> None:

@@ -14,6 +14,7 @@ from vonggac.core.errors import VonggacError
 from vonggac.video.index import CompletedRecording, OpenedRecording
 from vonggac.video.models import GapReason
 from vonggac.video.mp4 import GroupEntry, codec_string, group_table, init_segment
+from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.disk import Disk
 from vonggac.video.recorder.fragments import FragmentBuilder
 from vonggac.video.recorder.groups import Piece
@@ -57,14 +58,19 @@ class RecordingFile:
     head: bytes = b""
     size: int = 0
     frames: int = 0
+    gap_ends: IndexChange | None = None
+    """Moves the end of the gap before, when the recording turned out to have begun earlier."""
     waiting: list[Piece] = field(default_factory=list)
     """Pieces that came before the row was open."""
+    _opened_start_us: int = 0
+    """What its row says until it is complete: `start_us` may be corrected before the row is opened."""
     _groups: list[GroupEntry] = field(default_factory=list)
     _builder: FragmentBuilder | None = None
     _descriptor: int = -1
     _folders_to_sync: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._opened_start_us = self.start_us
         start = utc(self.start_us)
         name = f"{start:%H-%M-%S}.{start.microsecond // 1000:03d}Z.mp4"
         self.path = f"{self.camera_folder}/{start:%Y-%m-%d}/{start:%H}/{name}"
@@ -97,7 +103,7 @@ class RecordingFile:
             volume_id=self.volume.id,
             path=self.path,
             run=self.run,
-            start_us=self.start_us,
+            start_us=self._opened_start_us,
             media_start=self.media_start,
             codec=codec_string(self.parameters),
             width=self.parameters.width,

@@ -24,6 +24,11 @@ class CameraPast:
     """Since when it was to be recorded."""
     recorded_until_us: int = 0
     """End of its newest recording; 0 without one."""
+    accounted_until_us: int = 0
+    """End of its newest recording or gap, whichever is later; 0 without either.
+
+    A gap may end last: a recorder that is killed while it writes the first group of a recording leaves no recording.
+    """
     hours: HourSums | None = None
     gap: OpenGap | None = None
 
@@ -44,4 +49,5 @@ def read_pasts(session: Session, now_us: int) -> dict[uuid.UUID, CameraPast]:
             pasts[gap.camera_id].gap = OpenGap(gap.start_us, GapReason(gap.reason), gap.detail, gap.id)
     for camera_id, past in pasts.items():
         past.recorded_until_us = index.last_recorded(session, camera_id) or 0
+        past.accounted_until_us = max(past.recorded_until_us, index.last_gap_end(session, camera_id) or 0)
     return pasts
