@@ -20,7 +20,7 @@ def import_all_models() -> None:
     for module in pkgutil.walk_packages(vonggac.__path__, "vonggac."):
         if module.name.endswith(".models"):
             importlib.import_module(module.name)
-    for name in ("vonggac.core.eventlog", "vonggac.core.presence"):
+    for name in ("vonggac.core.eventlog", "vonggac.core.faults", "vonggac.core.presence"):
         importlib.import_module(name)
 
 

@@ -55,6 +55,7 @@ REASON_WORDS: dict[str, str] = {
     GapReason.NOT_FOUND: N_("The address leads to no stream"),
     GapReason.TIMED_OUT: N_("The camera does not answer"),
     GapReason.STALLED: N_("Connected, but no picture arrives"),
+    GapReason.NO_KEY_FRAME: N_("Connected, but no key frame arrives"),
     GapReason.CLOSED: N_("The camera ended the connection"),
     GapReason.PROTOCOL: N_("The camera answers in an unusable way"),
     GapReason.UNSUPPORTED: N_("The video format cannot be recorded"),

@@ -34,6 +34,7 @@ class GapReason(enum.StrEnum):
     NOT_FOUND = "not_found"
     TIMED_OUT = "timed_out"
     STALLED = "stalled"
+    NO_KEY_FRAME = "no_key_frame"
     CLOSED = "closed"
     PROTOCOL = "protocol"
     UNSUPPORTED = "unsupported"
