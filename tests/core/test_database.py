@@ -6,6 +6,7 @@ import asyncio
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,9 @@ from vonggac.core.database import Database
 from vonggac.core.eventlog import SubscriberRow, announce, latest, move_subscriber, subscriber_position
 from vonggac.core.ids import new_id
 from vonggac.org.models import Account
+
+if TYPE_CHECKING:
+    from peers.postgres import PostgresServer
 
 MOMENT = datetime(2026, 11, 24, 1, 2, 3, 456789, tzinfo=UTC)
 
@@ -140,3 +144,43 @@ def test_moments_compare_in_the_database(database: Database):
     with database.read() as session:
         late = session.scalars(sa.select(Account.name).where(Account.created_at > MOMENT).order_by(Account.created_at))
         assert list(late) == ["a1", "a2"]
+
+
+@pytest.mark.slow
+def test_a_connection_that_the_server_cut_while_it_rested_is_made_anew(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("vonggac.core.database.PING_AFTER_S", 0.0)
+    url = postgres.new_database()
+    resting, other = Database(url), Database(url)
+    with resting.read() as session:
+        pid = session.scalar(sa.text("SELECT pg_backend_pid()"))
+    with other.write() as session:
+        assert session.scalar(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    with resting.read() as session:
+        assert session.scalar(sa.text("SELECT pg_backend_pid()")) != pid
+    resting.close()
+    other.close()
+
+
+@pytest.mark.slow
+def test_a_connection_just_used_is_not_asked_whether_it_lives(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    database = Database(postgres.new_database())
+    asked: list[object] = []
+    ping = type(database.engine.dialect).do_ping
+    monkeypatch.setattr(
+        database.engine.dialect,
+        "do_ping",
+        lambda connection: asked.append(connection) or ping(database.engine.dialect, connection),
+    )
+    for _ in range(3):
+        with database.read() as session:
+            assert session.scalar(sa.text("SELECT 1")) == 1
+    assert asked == []
+    monkeypatch.setattr("vonggac.core.database.PING_AFTER_S", 0.0)
+    with database.read() as session:
+        assert session.scalar(sa.text("SELECT 1")) == 1
+    assert len(asked) == 1
+    database.close()
