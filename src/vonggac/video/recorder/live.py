@@ -1,6 +1,8 @@
 """Live pictures for whoever watches: each camera's current group, handed out without waiting and without a decode.
 
-The other end is `video.live_client`, which also describes the protocol.
+A picture goes straight from the camera's socket to those of its viewers, without a queue or a task in between: what a
+viewer does not take waits in his transport, and one who is behind gets nothing more until the next key frame. The
+other end is `video.live_client`, which also describes the protocol.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import contextlib
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
@@ -21,58 +23,112 @@ from vonggac.video.stream import AccessUnit, VideoParameters
 
 CACHED_BYTES = 4 << 20
 """Of a longer group only the key frame is kept; who comes later waits for the next one."""
-QUEUED_BYTES = 8 << 20
-QUEUED_PICTURES = 512
+BEHIND_NS = 2_000_000_000
+"""A viewer who has not taken what was sent so long ago is behind: he skips to a key frame, not to see the past."""
+WAITING_BYTES = 8 << 20
+"""More never waits for one viewer."""
+STALLED_NS = 20_000_000_000
+"""A viewer who takes nothing for so long is sent home."""
 REQUEST_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 20.0
 VIEWERS_LIMIT = 512
 
 
+class Outlet(Protocol):
+    """Where a viewer's bytes go: what is needed of an asyncio transport."""
+
+    def writelines(self, list_of_data: Sequence[bytes | bytearray]) -> None:
+        """Send these one after the other; never waits."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be taken."""
+
+    def is_closing(self) -> bool:
+        """Return whether it is of no use any more."""
+
+
+class MessageHeads:
+    """What precedes each picture. The viewers of a picture share it: the last one is remembered."""
+
+    def __init__(self, wall_us: Callable[[int], int]) -> None:
+        """`wall_us` turns the monotonic nanoseconds of a picture's arrival into the wall clock."""
+        self._wall_us = wall_us
+        self._last: AccessUnit | None = None
+        self._head = b""
+
+    def plain(self, unit: AccessUnit) -> bytes:
+        """Return the line before a picture whose parameters are known already."""
+        if unit is not self._last:
+            self._head = b'{"size":%d,"pts":%d,"key":%s,"arrived_us":%d}\n' % (
+                len(unit.data),
+                unit.pts,
+                b"true" if unit.key else b"false",
+                self._wall_us(unit.arrived_ns),
+            )
+            self._last = unit
+        return self._head
+
+    def with_parameters(self, unit: AccessUnit) -> bytes:
+        """Return the line that also says what a decoder must know."""
+        parameters = msgspec.json.encode({"parameters": encode_parameters(unit.parameters)})
+        return self.plain(unit)[:-2] + b"," + parameters[1:] + b"\n"
+
+
 class Viewer:
-    """One who watches: what waits for him, bounded; when he is too slow he misses up to the next key frame."""
+    """One who watches."""
 
-    def __init__(self) -> None:
-        self._queue: deque[AccessUnit] = deque()
-        self._bytes = 0
-        self._skipping = True  # nothing can be decoded before a key frame
-        self._woken = asyncio.Event()
-        self._ended = False
+    def __init__(self, outlet: Outlet, heads: MessageHeads) -> None:
         self.skipped = 0
+        """Pictures he did not get because he was behind (or came before a key frame)."""
+        self.over = asyncio.Event()
+        """Set when nothing more will come."""
+        self.stalled = False
+        self._outlet = outlet
+        self._heads = heads
+        self._known: VideoParameters | None = None
+        self._skipping = True  # nothing can be decoded before a key frame
+        self._written = 0
+        self._untaken: deque[tuple[int, int]] = deque()  # (bytes up to its end, when it was handed over)
 
-    def put(self, unit: AccessUnit) -> None:
-        """Hand a picture over; never waits."""
+    def put(self, unit: AccessUnit, now_ns: int) -> None:
+        """Hand a picture over; never waits. `now_ns`: the monotonic clock."""
+        if self._outlet.is_closing():
+            self.over.set()
+            return
+        waiting = self._outlet.get_write_buffer_size()
+        behind_ns = self._behind_ns(waiting, now_ns)
         if self._skipping:
-            if not unit.key:
+            if behind_ns > STALLED_NS:
+                self.stalled = True
+                self.over.set()
+            # Who was behind has caught up once little of it is left.
+            if not unit.key or (waiting and behind_ns > BEHIND_NS // 2):
                 self.skipped += 1
                 return
             self._skipping = False
-        if len(self._queue) >= QUEUED_PICTURES or self._bytes + len(unit.data) > QUEUED_BYTES:
-            self.skipped += len(self._queue)
-            self._queue.clear()
-            self._bytes = 0
-            if not unit.key:
-                self._skipping = True
-                self.skipped += 1
-                return
-        self._queue.append(unit)
-        self._bytes += len(unit.data)
-        self._woken.set()
+        elif behind_ns > BEHIND_NS or waiting > WAITING_BYTES:
+            self._skipping = True
+            self.skipped += 1
+            return
+        if unit.parameters is self._known:
+            head = self._heads.plain(unit)
+        else:
+            head = self._heads.with_parameters(unit)
+            self._known = unit.parameters
+        self._outlet.writelines((head, unit.data))
+        self._written += len(head) + len(unit.data)
+        self._untaken.append((self._written, now_ns))
 
     def end(self) -> None:
         """Say that no more will come."""
-        self._ended = True
-        self._woken.set()
+        self.over.set()
 
-    async def next(self) -> AccessUnit | None:
-        """Wait for the next picture; None after the last."""
-        while not self._queue:
-            if self._ended:
-                return None
-            self._woken.clear()
-            await self._woken.wait()
-        unit = self._queue.popleft()
-        self._bytes -= len(unit.data)
-        return unit
+    def _behind_ns(self, waiting: int, now_ns: int) -> int:
+        """Return for how long the oldest of what he has not taken has been waiting."""
+        untaken, taken = self._untaken, self._written - waiting
+        while untaken and untaken[0][0] <= taken:
+            untaken.popleft()
+        return now_ns - untaken[0][1] if untaken else 0
 
 
 class LiveFeed:
@@ -104,7 +160,7 @@ class LiveFeed:
             else:
                 self._group = []
         for viewer in self.viewers:
-            viewer.put(unit)
+            viewer.put(unit, unit.arrived_ns)
 
     def break_off(self) -> None:
         """The camera is away or pictures were lost: what is cached is no longer the present."""
@@ -112,26 +168,25 @@ class LiveFeed:
         self._key_frame = None
         self._bytes = 0
 
-    def watch(self) -> Viewer:
-        """Add a viewer; the pictures since the last key frame wait for him already."""
-        viewer = Viewer()
+    def watch(self, viewer: Viewer) -> None:
+        """Add a viewer; he gets the pictures since the last key frame at once."""
         for unit in self._group:
-            viewer.put(unit)
+            viewer.put(unit, self._group[-1].arrived_ns)
         self.viewers.add(viewer)
         if len(self.viewers) == 1:
             self._on_watched(True)
-        return viewer
 
     def leave(self, viewer: Viewer) -> None:
         """Take a viewer away."""
-        self.viewers.discard(viewer)
-        if not self.viewers:
-            self._on_watched(False)
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
+            if not self.viewers:
+                self._on_watched(False)
 
     def close(self) -> None:
         """Send every viewer home."""
         self.break_off()
-        for viewer in list(self.viewers):
+        for viewer in self.viewers:
             viewer.end()
 
 
@@ -144,7 +199,7 @@ class LiveServer:
         """`wall_us` turns the monotonic nanoseconds of a picture's arrival into the wall clock."""
         self._path = path
         self._feed_of = feed_of
-        self._wall_us = wall_us
+        self._heads = MessageHeads(wall_us)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -195,35 +250,23 @@ class LiveServer:
         if feed is None:
             return
         if request.get("want") == "key_frame":
-            if feed.key_frame is not None:
-                await self._send(writer, feed.key_frame, feed.key_frame.parameters)
+            if (unit := feed.key_frame) is not None:
+                writer.writelines((self._heads.with_parameters(unit), unit.data))
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await writer.drain()
         elif request.get("want") == "pictures":
             await self._stream(feed, reader, writer)
 
     async def _stream(self, feed: LiveFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        viewer = feed.watch()
+        viewer = Viewer(writer.transport, self._heads)
+        feed.watch(viewer)
         # Whoever closes his end is noticed even while the camera sends nothing.
         gone = asyncio.create_task(reader.read(1))
         gone.add_done_callback(lambda _task: viewer.end())
-        known: VideoParameters | None = None
         try:
-            while (unit := await viewer.next()) is not None:
-                await self._send(writer, unit, unit.parameters if unit.parameters is not known else None)
-                known = unit.parameters
+            await viewer.over.wait()
         finally:
             feed.leave(viewer)
             gone.cancel()
-
-    async def _send(self, writer: asyncio.StreamWriter, unit: AccessUnit, parameters: VideoParameters | None) -> None:
-        head: dict[str, Any] = {
-            "size": len(unit.data),
-            "pts": unit.pts,
-            "key": unit.key,
-            "arrived_us": self._wall_us(unit.arrived_ns),
-        }
-        if parameters is not None:
-            head["parameters"] = encode_parameters(parameters)
-        writer.write(msgspec.json.encode(head) + b"\n")
-        writer.write(unit.data)
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await writer.drain()
+            if viewer.stalled or gone.done():
+                writer.transport.abort()  # what waits for him will never be taken
