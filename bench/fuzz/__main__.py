@@ -19,7 +19,7 @@ from bench.fuzz.targets import Target, known
 from bench.fuzz.worker import FOLDER, HANG_CPU_S, WARM_UP_TURNS, Child, Finding, Turn, measured, run_one, save
 
 KEPT_MEMORY = 96 << 20
-"""Bytes that a child may gain after its warm-up: inputs worth keeping are among them, bounded too."""
+"""Bytes that a child may gain after its warm-up, beside the inputs that it keeps."""
 
 
 class Watch:

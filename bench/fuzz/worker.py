@@ -38,7 +38,7 @@ INPUT_MEMORY_A_BYTE = 200
 """What an input may take at most: this much, and for each of its bytes that much (an object for every three)."""
 CHILD_MEMORY = 768 << 20
 KEPT, KEPT_BYTES = 256, 16 * 1024
-"""Inputs that a child keeps beside the corpus since something new came of them, and how long they may be."""
+"""Inputs that a child keeps for each target since something new came of them, and how long they may be."""
 WARM_UP_TURNS = 4
 
 _HEAD = struct.Struct(">QIB")
@@ -63,12 +63,11 @@ class Turn:
     target: str
     inputs: int
     cpu_s: float
-    kept: int
     peak: int
     """Most bytes that one sampled input took."""
     slowest_s: float
     resident: int
-    """Bytes of the child after it."""
+    """Bytes of the child after it, without the inputs that it keeps."""
 
 
 def run_one(target: Target, data: bytes) -> tuple[Hashable, Finding | None]:
@@ -215,12 +214,14 @@ def _fuzz(targets: Sequence[Target], rng: Random, pipe: Connection, memory: mmap
                 if (finding.target, finding.key) not in found:
                     found.add((finding.target, finding.key))
                     pipe.send(shrunk(target, finding) if finding.key != "memory" else finding)
+                    now = time.process_time()
             elif outcome is not None and outcome not in seen[place] and len(seen[place]) < 4096:
                 seen[place].add(outcome)
                 if len(data) <= KEPT_BYTES:
                     _keep(mine, data, rng)
         _HEAD.pack_into(memory, 0, number, 0, _NONE)
-        pipe.send(Turn(target.name, inputs, now - begin, len(mine), peak, slowest, resident()))
+        held = sum(len(data) for some in kept for data in some)
+        pipe.send(Turn(target.name, inputs, now - begin, peak, slowest, resident() - held))
 
 
 def _next(target: Target, rng: Random, others: list[bytes], mine: list[bytes]) -> bytes:
