@@ -10,8 +10,6 @@ After a warm-up the whole process tree of each is counted for half a minute; the
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import shutil
 import statistics
 import subprocess
@@ -19,18 +17,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import REPOSITORY
+from bench.centre import FOLDER, BenchmarkFailed, Centre, count_pictures, files_of_cameras, wait_for_pictures
 from bench.process_tree import alive, busy_seconds, cpu_by_name, cpu_seconds, proportional_bytes, stop
 from bench.results import Result, keep
 from peers.gst import GstCamera
 from peers.material import find
-from peers.numbered import NumberedClip, holes, read_numbers, rendered
-from vonggac.core.settings import options
+from peers.numbered import NumberedClip, rendered
 
 GROUP = "recording"
 CLIP = NumberedClip(width=1280, height=720, fps=15, seconds=64, group_seconds=2, bits_per_second=2_000_000)
@@ -38,13 +34,8 @@ CLIP = NumberedClip(width=1280, height=720, fps=15, seconds=64, group_seconds=2,
 CPU_SHARE, MEMORY_SHARE = 6, 8
 """At most 1/6 of ffmpeg's CPU time and 1/8 of its memory."""
 
-_START_TIMEOUT_S = 120.0
 _QUIET_CORES = 0.1
 """What else ran on the machine is told when it took more."""
-
-
-class BenchmarkFailed(Exception):
-    """A recorder did not do what it was to be measured at."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,7 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
     running = {"ffmpeg": _ffmpeg, "vonggac": _vonggac}[recorder]
     with running(load, folder, server) as started:
         roots = [process.pid for process in started]
-        _wait_for_pictures(recorder, load, folder, started)
+        wait_for_pictures(lambda: _files_of_cameras(recorder, folder), load.cameras, started, folder / "log")
         start_s = time.monotonic() - began
         time.sleep(load.warm_up_s)
         there, parts_before = alive(roots), cpu_by_name(roots)
@@ -112,8 +103,7 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
         raise BenchmarkFailed(f"{recorder} wrote files of {len(cameras)} cameras instead of {load.cameras}.")
     # Peers are sampled: what matters is that they did the same work.
     checked = cameras if recorder == "vonggac" else cameras[::10]
-    with ProcessPoolExecutor(2) as pool:
-        counts = list(pool.map(_count_pictures, checked))
+    counts = count_pictures(checked, CLIP.pictures)
     return Measured(
         recorder,
         cpu_s=cpu_s,
@@ -148,56 +138,8 @@ def _ffmpeg(load: Load, folder: Path, server: GstCamera) -> Iterator[list[subpro
 
 @contextmanager
 def _vonggac(load: Load, folder: Path, server: GstCamera) -> Iterator[list[subprocess.Popen[bytes]]]:
-    data = folder / "data"
-    make_centre(data, [server.url(number) for number in range(1, load.cameras + 1)])
-    with (folder / "log").open("wb") as log:
-        process = start_centre(data, log.fileno())
-        try:
-            yield [process]
-        finally:
-            stop([process])
-
-
-def vonggac() -> str:
-    """Return the command `vonggac` of the environment that runs the benchmark."""
-    return str(Path(sys.executable).with_name("vonggac"))
-
-
-def make_centre(data: Path, urls: Sequence[str]) -> None:
-    """Make a centre whose cameras have these addresses, as a user would: `init`, then `camera import`."""
-    _do([vonggac(), "init", str(data)])
-    table = data.with_suffix(".csv")
-    with table.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "url", "unit", "kind", "latitude", "longitude"])
-        rows.writerows([f"Camera {number:04}", url, "", "overview", "", ""] for number, url in enumerate(urls, 1))
-    _do([vonggac(), "camera", "import", str(table), "--data", str(data)])
-
-
-def start_centre(data: Path, log: int) -> subprocess.Popen[bytes]:
-    """Start `vonggac up` with free ports for pages and metrics; it logs to the descriptor."""
-    free_ports = {option.variable: "0" for option in options() if option.key.endswith("port")}
-    command = [vonggac(), "up", "--data", str(data)]
-    environment = {**os.environ, **free_ports}
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-
-def _do(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        raise BenchmarkFailed(f"`{' '.join(command[:3])}` failed: {done.stderr.strip()}")
-
-
-def _wait_for_pictures(recorder: str, load: Load, folder: Path, started: Sequence[subprocess.Popen[bytes]]) -> None:
-    end = time.monotonic() + _START_TIMEOUT_S
-    while (
-        sum(any(file.stat().st_size for file in files) for files in _files_of_cameras(recorder, folder)) < load.cameras
-    ):
-        if any(process.poll() is not None for process in started) or time.monotonic() > end:
-            log = folder / "log"
-            said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise BenchmarkFailed(f"{recorder} did not come to record all {load.cameras} cameras. {said}")
-        time.sleep(0.25)
+    with Centre(folder, [server.url(number) for number in range(1, load.cameras + 1)]) as centre:
+        yield [centre.process]
 
 
 def _spent(roots: Sequence[int], server: GstCamera) -> tuple[float, float, float]:
@@ -205,26 +147,16 @@ def _spent(roots: Sequence[int], server: GstCamera) -> tuple[float, float, float
 
 
 def _files_of_cameras(recorder: str, folder: Path) -> list[list[Path]]:
-    """Return the files of each camera that has any, in the order of time (which is that of their names)."""
-    if recorder == "ffmpeg":
-        files = [sorted(camera.glob("*.mp4")) for camera in sorted(folder.glob("[0-9]*"))]
-    else:
-        # media/<camera>/<date>/<hour>/<start>.mp4
-        files = [sorted(camera.glob("*/*/*.mp4")) for camera in sorted((folder / "data" / "media").glob("*/"))]
-    return [found for found in files if found]
-
-
-def _count_pictures(files: list[Path]) -> tuple[int, int]:
-    """Return how many pictures a camera's files hold, and at how many places some are missing."""
-    numbers = [number for file in files for number in read_numbers(file)]
-    return len(numbers), len(holes(numbers, CLIP.pictures))
+    if recorder == "vonggac":
+        return files_of_cameras(folder / "data")
+    return [files for camera in sorted(folder.glob("[0-9]*")) if (files := sorted(camera.glob("*.mp4")))]
 
 
 def results(quick: bool) -> list[Result]:
     """Measure both recorders in two rounds of opposite order (once and shortly when `quick`)."""
     load = Load(cameras=10, warm_up_s=3, seconds=10) if quick else Load()
     rounds = [("ffmpeg", "vonggac")] if quick else [("ffmpeg", "vonggac"), ("vonggac", "ffmpeg")]
-    return compared(load, run(load, rounds, _default_folder()))
+    return compared(load, run(load, rounds, FOLDER))
 
 
 def run(load: Load, rounds: Sequence[Sequence[str]], folder: Path, *, kept: bool = False) -> list[Measured]:
@@ -311,10 +243,6 @@ def _line(one: Measured, load: Load) -> str:
     )
 
 
-def _default_folder() -> Path:
-    return REPOSITORY / "build" / "bench"
-
-
 def main() -> None:
     """Measure as the options say; what is not the measurement of the table is only printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -324,7 +252,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=Load.cameras)
     parser.add_argument("--seconds", type=float, default=Load.seconds, help="how long is counted")
     parser.add_argument("--warm-up", type=float, default=Load.warm_up_s, help="seconds before that")
-    parser.add_argument("--folder", type=Path, default=_default_folder(), help="on the disk that is recorded to")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="on the disk that is recorded to")
     parser.add_argument("--keep", action="store_true", help="leave the recorded files there")
     chosen = parser.parse_args()
     load = Load(chosen.cameras, chosen.warm_up, chosen.seconds)
