@@ -27,9 +27,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench import REPOSITORY
+from bench.centre import FOLDER, BenchmarkFailed, make_centre, start_centre
 from bench.process_tree import busy_seconds, kill, stop
-from bench.recording import BenchmarkFailed, make_centre, start_centre
 from bench.results import Result, keep
 from peers.gst import GstCamera
 from peers.material import find
@@ -275,7 +274,7 @@ def _has_new(hour: Path, since: float) -> bool:
 
 def results(quick: bool) -> list[Result]:
     """Measure a full index on SQLite, and the questions on PostgreSQL as well (a small SQLite one when `quick`)."""
-    return run(Size(cameras=10, days=2, questions=100) if quick else Size(), _default_folder(), both=not quick)
+    return run(Size(cameras=10, days=2, questions=100) if quick else Size(), FOLDER, both=not quick)
 
 
 def run(size: Size, folder: Path, *, both: bool, kills: int = 3) -> list[Result]:
@@ -324,10 +323,6 @@ def _on_postgresql(data: Path, size: Size, now_us: int) -> list[Result]:
         return question_results("PostgreSQL", database, size, now_us, QUERY_P95_MS)
 
 
-def _default_folder() -> Path:
-    return REPOSITORY / "build" / "bench"
-
-
 def main() -> None:
     """Measure as the options say; what is not the measurement of the table is only printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -336,7 +331,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=Size.questions)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--sqlite-only", action="store_true")
-    parser.add_argument("--folder", type=Path, default=_default_folder(), help="on the disk that is recorded to")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="on the disk that is recorded to")
     chosen = parser.parse_args()
     size = Size(chosen.cameras, chosen.days, chosen.questions)
     found = run(size, chosen.folder, both=not chosen.sqlite_only, kills=chosen.kills)

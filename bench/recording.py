@@ -10,41 +10,36 @@ After a warm-up the whole process tree of each is counted for half a minute; the
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import REPOSITORY
-from bench.process_tree import alive, busy_seconds, cpu_by_name, cpu_seconds, proportional_bytes, stop
+from bench.centre import (
+    FOLDER,
+    BenchmarkFailed,
+    Centre,
+    count_pictures,
+    files_of_cameras,
+    wait_for_pictures,
+    work_folder,
+)
+from bench.process_tree import proportional_bytes, stop
 from bench.results import Result, keep
+from bench.spending import Spending, spending
 from peers.gst import GstCamera
 from peers.material import find
-from peers.numbered import NumberedClip, holes, read_numbers, rendered
-from vonggac.core.settings import options
+from peers.numbered import NumberedClip, rendered
 
 GROUP = "recording"
 CLIP = NumberedClip(width=1280, height=720, fps=15, seconds=64, group_seconds=2, bits_per_second=2_000_000)
 
 CPU_SHARE, MEMORY_SHARE = 6, 8
 """At most 1/6 of ffmpeg's CPU time and 1/8 of its memory."""
-
-_START_TIMEOUT_S = 120.0
-_QUIET_CORES = 0.1
-"""What else ran on the machine is told when it took more."""
-
-
-class BenchmarkFailed(Exception):
-    """A recorder did not do what it was to be measured at."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +56,10 @@ class Measured:
     """One recorder in one round."""
 
     recorder: str
-    cpu_s: float
-    parts: str
-    """The same by process names, the largest first."""
-    server_cpu_s: float
-    """What GStreamer's server spent meanwhile."""
-    other_cpu_s: float
-    """What everything else on the machine spent meanwhile, in the kernel too."""
+    spent: Spending
     memory_mb: float
     start_s: float
     """From the first process to pictures of every camera on disk."""
-    ended: int
-    """Processes that were there at the beginning and not at the end: then something was broken, or started anew."""
     files: int
     checked: int
     """Cameras whose pictures were read back."""
@@ -90,39 +77,22 @@ def measure(recorder: str, load: Load, folder: Path, server: GstCamera) -> Measu
     running = {"ffmpeg": _ffmpeg, "vonggac": _vonggac}[recorder]
     with running(load, folder, server) as started:
         roots = [process.pid for process in started]
-        _wait_for_pictures(recorder, load, folder, started)
+        wait_for_pictures(lambda: _files_of_cameras(recorder, folder), load.cameras, started, folder / "log")
         start_s = time.monotonic() - began
         time.sleep(load.warm_up_s)
-        there, parts_before = alive(roots), cpu_by_name(roots)
-        before, moment = _spent(roots, server), time.monotonic()
-        time.sleep(max(0.0, moment + load.seconds - time.monotonic()))
-        after, passed_s = _spent(roots, server), time.monotonic() - moment
-        parts_after = cpu_by_name(roots)
+        spent = spending(roots, [server.pid], load.seconds)
         memory = proportional_bytes(roots)
-        ended = len(there - alive(roots))
-    # A reading takes a moment itself: brought to the time that was asked for.
-    cpu_s, server_s, busy_s = (
-        (end - begin) * load.seconds / passed_s for begin, end in zip(before, after, strict=True)
-    )
-    parts = {
-        name: (spent - parts_before.get(name, 0.0)) * load.seconds / passed_s for name, spent in parts_after.items()
-    }
     cameras = _files_of_cameras(recorder, folder)
     if len(cameras) != load.cameras:
         raise BenchmarkFailed(f"{recorder} wrote files of {len(cameras)} cameras instead of {load.cameras}.")
     # Peers are sampled: what matters is that they did the same work.
     checked = cameras if recorder == "vonggac" else cameras[::10]
-    with ProcessPoolExecutor(2) as pool:
-        counts = list(pool.map(_count_pictures, checked))
+    counts = count_pictures(checked, CLIP.pictures)
     return Measured(
         recorder,
-        cpu_s=cpu_s,
-        parts=", ".join(f"{name} {parts[name]:.2f}" for name in sorted(parts, key=parts.__getitem__, reverse=True)),
-        server_cpu_s=server_s,
-        other_cpu_s=max(0.0, busy_s - cpu_s - server_s),
+        spent,
         memory_mb=memory / 1e6,
         start_s=start_s,
-        ended=ended,
         files=sum(len(files) for files in cameras),
         checked=len(checked),
         pictures=sum(pictures for pictures, _ in counts),
@@ -148,114 +118,48 @@ def _ffmpeg(load: Load, folder: Path, server: GstCamera) -> Iterator[list[subpro
 
 @contextmanager
 def _vonggac(load: Load, folder: Path, server: GstCamera) -> Iterator[list[subprocess.Popen[bytes]]]:
-    data = folder / "data"
-    make_centre(data, [server.url(number) for number in range(1, load.cameras + 1)])
-    with (folder / "log").open("wb") as log:
-        process = start_centre(data, log.fileno())
-        try:
-            yield [process]
-        finally:
-            stop([process])
-
-
-def vonggac() -> str:
-    """Return the command `vonggac` of the environment that runs the benchmark."""
-    return str(Path(sys.executable).with_name("vonggac"))
-
-
-def make_centre(data: Path, urls: Sequence[str]) -> None:
-    """Make a centre whose cameras have these addresses, as a user would: `init`, then `camera import`."""
-    _do([vonggac(), "init", str(data)])
-    table = data.with_suffix(".csv")
-    with table.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "url", "unit", "kind", "latitude", "longitude"])
-        rows.writerows([f"Camera {number:04}", url, "", "overview", "", ""] for number, url in enumerate(urls, 1))
-    _do([vonggac(), "camera", "import", str(table), "--data", str(data)])
-
-
-def start_centre(data: Path, log: int) -> subprocess.Popen[bytes]:
-    """Start `vonggac up` with free ports for pages and metrics; it logs to the descriptor."""
-    free_ports = {option.variable: "0" for option in options() if option.key.endswith("port")}
-    command = [vonggac(), "up", "--data", str(data)]
-    environment = {**os.environ, **free_ports}
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-
-def _do(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        raise BenchmarkFailed(f"`{' '.join(command[:3])}` failed: {done.stderr.strip()}")
-
-
-def _wait_for_pictures(recorder: str, load: Load, folder: Path, started: Sequence[subprocess.Popen[bytes]]) -> None:
-    end = time.monotonic() + _START_TIMEOUT_S
-    while (
-        sum(any(file.stat().st_size for file in files) for files in _files_of_cameras(recorder, folder)) < load.cameras
-    ):
-        if any(process.poll() is not None for process in started) or time.monotonic() > end:
-            log = folder / "log"
-            said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise BenchmarkFailed(f"{recorder} did not come to record all {load.cameras} cameras. {said}")
-        time.sleep(0.25)
-
-
-def _spent(roots: Sequence[int], server: GstCamera) -> tuple[float, float, float]:
-    return cpu_seconds(roots), cpu_seconds([server.pid]), busy_seconds()
+    with Centre(folder, [server.url(number) for number in range(1, load.cameras + 1)]) as centre:
+        yield [centre.process]
 
 
 def _files_of_cameras(recorder: str, folder: Path) -> list[list[Path]]:
-    """Return the files of each camera that has any, in the order of time (which is that of their names)."""
-    if recorder == "ffmpeg":
-        files = [sorted(camera.glob("*.mp4")) for camera in sorted(folder.glob("[0-9]*"))]
-    else:
-        # media/<camera>/<date>/<hour>/<start>.mp4
-        files = [sorted(camera.glob("*/*/*.mp4")) for camera in sorted((folder / "data" / "media").glob("*/"))]
-    return [found for found in files if found]
-
-
-def _count_pictures(files: list[Path]) -> tuple[int, int]:
-    """Return how many pictures a camera's files hold, and at how many places some are missing."""
-    numbers = [number for file in files for number in read_numbers(file)]
-    return len(numbers), len(holes(numbers, CLIP.pictures))
+    if recorder == "vonggac":
+        return files_of_cameras(folder / "data")
+    return [files for camera in sorted(folder.glob("[0-9]*")) if (files := sorted(camera.glob("*.mp4")))]
 
 
 def results(quick: bool) -> list[Result]:
     """Measure both recorders in two rounds of opposite order (once and shortly when `quick`)."""
     load = Load(cameras=10, warm_up_s=3, seconds=10) if quick else Load()
     rounds = [("ffmpeg", "vonggac")] if quick else [("ffmpeg", "vonggac"), ("vonggac", "ffmpeg")]
-    return compared(load, run(load, rounds, _default_folder()))
+    return compared(load, run(load, rounds, FOLDER))
 
 
 def run(load: Load, rounds: Sequence[Sequence[str]], folder: Path, *, kept: bool = False) -> list[Measured]:
     """Measure the recorders of each round in its order; their files are deleted after they were read back."""
-    folder.mkdir(parents=True, exist_ok=True)
     clip = rendered(CLIP, find().cache)
     measured = []
     with GstCamera([clip], mounts=load.cameras) as server:
         for number, order in enumerate(rounds, 1):
             for recorder in order:
-                work = Path(tempfile.mkdtemp(prefix=f"{recorder}-{number}-", dir=folder))
-                try:
+                with work_folder(f"{recorder}-{number}", folder, kept=kept) as work:
                     measured.append(measure(recorder, load, work / "recorded", server))
-                finally:
-                    if not kept:
-                        shutil.rmtree(work)
                 print(_line(measured[-1], load), file=sys.stderr, flush=True)
     return measured
 
 
 def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
     """Return the table of the issue from the rounds: means, ffmpeg as the peer."""
-    if broken := [one for one in measured if one.ended]:
-        raise BenchmarkFailed(f"{broken[0].ended} processes of {broken[0].recorder} ended while they were measured.")
+    if broken := [one for one in measured if one.spent.ended]:
+        raise BenchmarkFailed(
+            f"{broken[0].spent.ended} processes of {broken[0].recorder} ended while they were measured."
+        )
     ours = [one for one in measured if one.recorder == "vonggac"]
     peers = [one for one in measured if one.recorder == "ffmpeg"]
-    cpu, peer_cpu = (statistics.mean(one.cpu_s for one in side) for side in (ours, peers))
+    cpu, peer_cpu = (statistics.mean(one.spent.cpu_s for one in side) for side in (ours, peers))
     memory, peer_memory = (statistics.mean(one.memory_mb for one in side) for side in (ours, peers))
-    server = statistics.mean(one.server_cpu_s for one in measured)
-    other = max(one.other_cpu_s for one in measured)
-    noise = f" Other work on the machine took up to {other:.1f} CPU-s." if other > _QUIET_CORES * load.seconds else ""
+    server = statistics.mean(one.spent.server_cpu_s for one in measured)
+    noise = max((one.spent for one in measured), key=lambda spent: spent.other_cpu_s).noise()
     what = f"{load.cameras} cameras, 720p15, 2 Mbit/s"
     return [
         Result(
@@ -265,8 +169,8 @@ def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
             target=peer_cpu / CPU_SHARE,
             peer=peer_cpu,
             note=f"1/{peer_cpu / cpu:.1f} of one ffmpeg a camera; must reach 1/{CPU_SHARE}. Rounds: "
-            f"{_each(ours, 'cpu_s')} against {_each(peers, 'cpu_s')}. "
-            f"Last round by process: {ours[-1].parts}. GStreamer's server: {server:.1f} CPU-s.{noise}",
+            f"{_each(one.spent.cpu_s for one in ours)} against {_each(one.spent.cpu_s for one in peers)}. "
+            f"Last round by process: {ours[-1].spent.parts}. GStreamer's server: {server:.1f} CPU-s.{noise}",
         ),
         Result(
             f"{what}: memory (PSS)",
@@ -275,7 +179,7 @@ def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
             target=peer_memory / MEMORY_SHARE,
             peer=peer_memory,
             note=f"1/{peer_memory / memory:.1f} of one ffmpeg a camera; must reach 1/{MEMORY_SHARE}. Rounds: "
-            f"{_each(ours, 'memory_mb')} against {_each(peers, 'memory_mb')}.",
+            f"{_each(one.memory_mb for one in ours)} against {_each(one.memory_mb for one in peers)}.",
         ),
         Result(
             f"{what}: holes between first and last picture on disk",
@@ -297,22 +201,19 @@ def compared(load: Load, measured: Sequence[Measured]) -> list[Result]:
     ]
 
 
-def _each(side: Sequence[Measured], figure: str) -> str:
-    return ", ".join(f"{getattr(one, figure):.1f}" for one in side)
+def _each(figures: Iterable[float]) -> str:
+    return ", ".join(f"{figure:.1f}" for figure in figures)
 
 
 def _line(one: Measured, load: Load) -> str:
+    spent = one.spent
     return (
-        f"{one.recorder}: {load.cameras} cameras, {one.cpu_s:.2f} CPU-s in {load.seconds:g} s ({one.parts}), "
-        f"{one.memory_mb:.0f} MB; server {one.server_cpu_s:.2f} CPU-s, others {one.other_cpu_s:.2f} CPU-s; "
+        f"{one.recorder}: {load.cameras} cameras, {spent.cpu_s:.2f} CPU-s in {load.seconds:g} s ({spent.parts}), "
+        f"{one.memory_mb:.0f} MB; server {spent.server_cpu_s:.2f} CPU-s, others {spent.other_cpu_s:.2f} CPU-s; "
         f"pictures after {one.start_s:.1f} s; {one.files} files, {one.pictures} pictures of {one.checked} cameras read "
         f"back, fewest {one.fewest}, {one.missing} holes"
-        + (f"; {one.ended} PROCESSES ENDED MEANWHILE" if one.ended else "")
+        + (f"; {spent.ended} PROCESSES ENDED MEANWHILE" if spent.ended else "")
     )
-
-
-def _default_folder() -> Path:
-    return REPOSITORY / "build" / "bench"
 
 
 def main() -> None:
@@ -324,7 +225,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=Load.cameras)
     parser.add_argument("--seconds", type=float, default=Load.seconds, help="how long is counted")
     parser.add_argument("--warm-up", type=float, default=Load.warm_up_s, help="seconds before that")
-    parser.add_argument("--folder", type=Path, default=_default_folder(), help="on the disk that is recorded to")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="on the disk that is recorded to")
     parser.add_argument("--keep", action="store_true", help="leave the recorded files there")
     chosen = parser.parse_args()
     load = Load(chosen.cameras, chosen.warm_up, chosen.seconds)

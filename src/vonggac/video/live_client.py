@@ -95,8 +95,10 @@ async def _pictures(
                 yield LivePicture(parameters, bool(head["key"]), int(head["pts"]), int(head["arrived_us"]), data)
     except TimeoutError:
         raise LiveError(f"The recorder at {address} sent nothing for {idle_timeout:g} s.") from None
-    except (OSError, asyncio.IncompleteReadError, msgspec.DecodeError, KeyError, ValueError) as error:
+    except (OSError, asyncio.IncompleteReadError) as error:
         raise LiveError(f"The recorder at {address} broke off: {error}.") from error
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise LiveError(f"The recorder at {address} sent something else than pictures: {error}.") from error
     finally:
         writer.close()
         with contextlib.suppress(OSError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,13 @@ def test_the_base_comes_from_the_headers_or_the_request():
     assert sdp.base_url("rtsp://h/a", Headers([("Content-Base", "")])) == "rtsp://h/a"
 
 
+@pytest.mark.parametrize("base", ["rtsp://[x", "rtsp://[abc]/live", "rtsp://]/"])
+def test_a_base_that_is_no_address_is_a_protocol_error(base):
+    with pytest.raises(RtspError) as error:
+        sdp.control_url(base, "/trackID=1")
+    assert error.value.reason == "protocol"
+
+
 def test_broken_parameter_sets_and_rates_are_passed_over():
     (media,) = sdp.parse(
         b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=framerate:0\r\n"
@@ -84,3 +93,10 @@ def test_any_description_is_read_or_refused(lines):
     for media in description.media:
         assert isinstance(media.parameter_sets, tuple)
         assert sdp.control_url("rtsp://h/", media.control)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_base_and_control_address_are_joined_or_refused(base, control):
+    with contextlib.suppress(RtspError):
+        assert sdp.control_url("rtsp://" + base, "/" + control).startswith("rtsp")

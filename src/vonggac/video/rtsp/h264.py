@@ -55,13 +55,13 @@ class H264Depacketiser(Depacketiser):
 
     def interleaved(self, view: memoryview, pos: int, end: int, now_ns: int) -> int:
         unpack, stream = _FRAGMENT.unpack_from, self._interleaved_head
-        data, expect, middle = self._data, self._expect, self._middle
+        data, expect, middle = self._data, self._expect, self._middle_expected()
         last = end - _FRAGMENT.size
         while pos <= last:
             head, length, key, start = unpack(view, pos)
             after = pos + length + 4
             if key == expect and start == middle and head == stream:
-                if after > end:
+                if not pos + 18 <= after <= end:
                     break
                 data += view[pos + 18 : after]
                 expect += ONE_PACKET
@@ -73,13 +73,20 @@ class H264Depacketiser(Depacketiser):
                 self._count(expect, now_ns)
             if not self._take_usual(view, pos, after, key, start, now_ns):
                 self._take(view, pos + 4, after, key, start, now_ns)
-            data, expect, middle = self._data, self._expect, self._middle
+            data, expect, middle = self._data, self._expect, self._middle_expected()
             pos = after
         if expect != self._expect:
             self._count(expect, now_ns)
             if len(data) > MAX_PICTURE:
                 self._too_large()
         return pos
+
+    def _middle_expected(self) -> int:
+        """Return how a fragment begins that the fast loop may append to the picture; -1: none may be.
+
+        None when the packet before had another time stamp than the picture, and did not begin one.
+        """
+        return self._middle if self._expect & 0xFFFF_FFFF == self._timestamp else -1
 
     def _count(self, expect: int, now_ns: int) -> None:
         """Enter what the fast loop has taken since."""

@@ -94,7 +94,7 @@ def control_url(base: str, control: str | None) -> str:
     """Return the address to use for a control attribute.
 
     Relative ones are appended after a slash, also behind a query: so do live555 and FFmpeg, which camera makers
-    test with, where RFC 3986 would replace the last part of the path.
+    test with, where RFC 3986 would replace the last part of the path. RtspError("protocol") for a base that is none.
     """
     if control in (None, "", "*"):
         return base
@@ -103,8 +103,11 @@ def control_url(base: str, control: str | None) -> str:
     if "://" in control:
         return control
     if control.startswith("/"):
-        # urljoin knows no rtsp; with "rtsps" it becomes "https" and back.
-        return urljoin("http" + base[4:], control).replace("http", "rtsp", 1)
+        try:
+            # urljoin knows no rtsp; with "rtsps" it becomes "https" and back.
+            return urljoin("http" + base[4:], control).replace("http", "rtsp", 1)
+        except ValueError:  # brackets without a partner in its host
+            raise RtspError("protocol", "The camera gives an address of its own (Content-Base) that is none.") from None
     return f"{base.rstrip('/')}/{control}"
 
 

@@ -1,0 +1,408 @@
+"""What is fuzzed, and what must hold for every input. A new parser is one more `Target` in `known`.
+
+A check returns what came of the input in a few hashable words (new ones are worth keeping and mutating further), or
+raises: `Violated` where a promise does not hold, and whatever else is not an error that the parser documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import uuid
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from bench.fuzz import corpus, grammars
+from vonggac.cameras.address import split_address
+from vonggac.core.errors import Invalid
+from vonggac.video import live_client
+from vonggac.video.mp4 import RecordingDamaged, read_samples, scan
+from vonggac.video.mp4.group_table import MAX_ENTRIES, GroupEntry, pack, unpack
+from vonggac.video.rtsp import rtcp, sdp
+from vonggac.video.rtsp.address import CameraAddress, hide_secrets
+from vonggac.video.rtsp.auth import Authenticator, parse_challenges
+from vonggac.video.rtsp.depacketiser import MAX_PICTURE, Depacketiser
+from vonggac.video.rtsp.errors import RtspError
+from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.message import MAX_MESSAGE, Headers, Request, parse
+from vonggac.video.rtsp.session import MAX_OUTPUT, RtspSession
+from vonggac.video.rtsp.sps import MalformedParameterSet, ParameterSets, parse_pps, parse_sps, slice_pps
+from vonggac.video.stream import AccessUnit
+
+MAX_ODDITIES, MAX_SIDE = 32, 16_384
+_PASSWORD = "s3cret-of-the-test"
+_CAMERA = uuid.UUID(int=7)
+
+
+class Violated(AssertionError):
+    """A parser did not keep a promise."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser: inputs to begin with, inputs made from nothing, and what must hold."""
+
+    name: str
+    what: str
+    corpus: Callable[[], list[bytes]]
+    check: Callable[[bytes], Hashable]
+    grammar: Callable[[Random], bytes] | None = None
+    weight: float = 1.0
+    """Its share of the time."""
+    tokens: Sequence[bytes] = ()
+
+
+def known() -> list[Target]:
+    """Return every target that this version has."""
+    words = [text.encode() for text in grammars.WORDS]
+    headers = [f"\r\n{name}: {value}".encode() for name in grammars.NAMES for value in grammars.VALUES[:6]]
+    attributes = corpus.texts(corpus.DESCRIPTIONS)[0].split(b"\r\n")
+    targets = [
+        Target("message", "RTSP messages", corpus.messages, message, grammars.message, tokens=words + headers),
+        Target("session", "a whole RTSP session, whole and in slices", corpus.sessions, session, grammars.session, 3.0,
+               words + headers + attributes),
+        Target("sdp", "stream descriptions (SDP), control addresses", lambda: corpus.texts(corpus.DESCRIPTIONS),
+               description, grammars.sdp, tokens=words + attributes),
+        Target("challenge", "log-in challenges, and the answers to them", lambda: corpus.texts(corpus.CHALLENGES),
+               challenge, grammars.challenge, tokens=words),
+        Target("rtcp", "RTCP", corpus.reports, reports, grammars.reports, 0.5),
+        Target("h264", "H.264 over RTP, in slices and packet by packet", corpus.h264_streams, h264, grammars.h264, 3.0),
+        Target("h264-sets", "H.264 parameter sets", corpus.h264_sets, h264_sets, grammars.h264_set),
+        Target("address", "camera addresses", lambda: corpus.texts(corpus.ADDRESSES), address, grammars.address, 0.5,
+               words),
+        Target("live", "the live protocol, the viewer's end", corpus.live_answers, live, grammars.live),
+        Target("recording", "recordings read back (torn files)", corpus.recordings, recording, grammars.recording),
+        Target("group-table", "packed group tables", corpus.tables, table, grammars.table, 0.5),
+    ]  # fmt: skip
+    if importlib.util.find_spec("vonggac.video.rtsp.h265"):
+        targets += [
+            Target("h265", "H.265 over RTP, in slices and packet by packet", corpus.h265_streams, h265, weight=3.0),
+            Target("h265-sets", "H.265 parameter sets", corpus.h265_sets, h265_sets),
+        ]
+    return targets
+
+
+def _must(holds: bool, promise: str) -> None:
+    if not holds:
+        raise Violated(promise)
+
+
+def _rng(data: bytes) -> Random:
+    """Chance that depends on the input alone, so that a file replays it."""
+    return Random(zlib.crc32(data))
+
+
+def message(data: bytes) -> Hashable:
+    """Messages one after another until none is left; a shorter input gives the same first message, or none yet."""
+    view, pos, seen = memoryview(data), 0, []
+    while pos < len(data):
+        try:
+            found, after = parse(view, pos, len(data))
+        except RtspError as error:
+            return (*seen, error.reason, str(error)[:30])
+        _must(pos <= after <= len(data), "a message ends within what was given")
+        if found is None:
+            _must(len(data) - after <= MAX_MESSAGE, "what waits for its end is bounded")
+            seen.append("waits")
+            break
+        if not seen:
+            again, ends = parse(view, pos, after)
+            _must((again is not None, ends) == (True, after), "a message is whole at its end")
+            _must(parse(view, pos, after - 1)[0] is None, "a message is not whole before its end")
+        seen.append(found.method if isinstance(found, Request) else found.status // 100)
+        pos = after
+        if len(seen) > 8:
+            break
+    return tuple(seen)
+
+
+def session(data: bytes) -> Hashable:
+    """The whole of what a camera sends, in one piece and in slices: the same pictures, answers and end."""
+    rng = _rng(data)
+    cuts = sorted(int(rng.random() * len(data)) for _ in range(int(rng.random() * 12)))
+    whole, sliced = _play(data, []), _play(data, cuts)
+    _must(whole == sliced, "a session in slices is the session in one piece")
+    return whole.outcome
+
+
+@dataclass
+class _Played:
+    pictures: list[AccessUnit]
+    outcome: tuple[Hashable, ...]
+    output: bytes
+    left: bytes
+
+
+def _play(data: bytes, cuts: list[int]) -> _Played:
+    pictures: list[AccessUnit] = []
+    where = CameraAddress("camera", 554, "/live?x=1", "admin", _PASSWORD)
+    one = RtspSession(where, on_access_unit=pictures.append, cnonce=lambda: "c")
+    one.start()
+    output, kept, said = one.take_output(), b"", ""
+    try:
+        for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            piece = kept + data[start:end]
+            used = one.receive(memoryview(piece), len(piece), 1)
+            _must(0 <= used <= len(piece), "what is used lies within what was given")
+            kept = piece[used:]
+            _must(len(kept) <= MAX_MESSAGE + 4, "what is left over is bounded")
+        if one.state == "playing":
+            one.send_keepalive(2)
+        one.end_of_stream()
+        one.teardown()
+    except RtspError as error:
+        kept, said = b"", f"{error.reason}: {error}"
+        _must(_PASSWORD not in said and len(said) < 500, "an error is short and holds no password")
+    output += one.take_output()
+    _must(len(output) <= 2 * MAX_OUTPUT, "what waits to be sent is bounded")
+    _must(len(one.oddities) <= MAX_ODDITIES, "oddities are bounded")
+    _must(_PASSWORD.encode() not in output, "the password is sent only as a digest or in Base64")
+    _whole(pictures)
+    few = min(len(pictures), 4), min(one.lost, 2), bool(one.last_sender_report)
+    outcome = (one.state, said[:40], frozenset(one.oddities), one.description.authentication, *few)
+    return _Played(pictures, outcome, output, kept)
+
+
+def _whole(pictures: list[AccessUnit]) -> None:
+    """Each picture is units with lengths that add up, and no more of it than there may be."""
+    for picture in pictures:
+        at, size = 0, len(picture.data)
+        while at < size:
+            unit = int.from_bytes(picture.data[at : at + 4], "big")
+            _must(unit > 0, "no unit is empty")
+            at += 4 + unit
+        _must(at == size > 0, "the lengths of a picture's units add up")
+        _must(size <= MAX_PICTURE, "a picture is bounded")
+        _must(0 < picture.parameters.width <= MAX_SIDE, "the picture's size is possible")
+
+
+def h264(data: bytes) -> Hashable:
+    return _stream(data, lambda hand_over: H264Depacketiser(hand_over, parameter_sets=corpus.PARAMETERS.sets))
+
+
+def h265(data: bytes) -> Hashable:
+    module = importlib.import_module("vonggac.video.rtsp.h265")
+    return _stream(data, lambda hand_over: module.H265Depacketiser(hand_over, parameter_sets=corpus.h265_sets()))
+
+
+def _stream(data: bytes, make: Callable[[Callable[[AccessUnit], None]], Depacketiser]) -> Hashable:
+    """Interleaved packets up to the first torn one: in slices by the fast loop, and one by one without it."""
+    packets, at = [], 0
+    while at + 4 <= len(data) and data[at] == 0x24:
+        end = at + 4 + (data[at + 2] << 8 | data[at + 3])
+        if end > len(data):
+            break
+        packets.append((data[at + 1], at, end))
+        at = end
+    stream, rng = data[:at], _rng(data)
+    told = []
+    for fast in (True, False):
+        pictures: list[AccessUnit] = []
+        one = make(pictures.append)
+        if fast:
+            cuts = sorted(int(rng.random() * at) for _ in range(int(rng.random() * 8)))
+            _feed(one, stream, [*cuts, at])
+        else:
+            view = memoryview(stream)
+            for channel, begin, end in packets:
+                if channel == 0:
+                    one.packet(view, begin + 4, end, 1)
+        one.finish()
+        _whole(pictures)
+        _must(len(one.oddities) <= MAX_ODDITIES, "oddities are bounded")
+        told.append((pictures, one.packets, one.lost, one.oddities))
+    # Where sequence numbers wrap, the fast loop takes one packet of the next payload type for the stream's, since its
+    # number carries over into that field; a test for it would cost something at each packet.
+    wrapped = any(stream[at + 5] & 0x7F == 97 and stream[at + 6 : at + 8] == b"\0\0" for _, at, _ in packets)
+    _must(wrapped or told[0] == told[1], "the fast ways give what the slow one gives")
+    pictures, _, lost, oddities = told[0]
+    return min(len(pictures), 6), min(lost, 2), frozenset(oddities), len({picture.parameters for picture in pictures})
+
+
+def _feed(one: Depacketiser, stream: bytes, ends: list[int]) -> None:
+    kept, at = b"", 0
+    for end in ends:
+        piece = kept + stream[at:end]
+        view, pos = memoryview(piece), 0
+        while True:
+            before, pos = pos, one.interleaved(view, pos, len(piece), 1)
+            _must(before <= pos <= len(piece), "what is used lies within what was given")
+            # What the fast loop leaves is taken as the session does: short packets, and those of other channels.
+            after = pos + 4 + int.from_bytes(piece[pos + 2 : pos + 4], "big") if pos + 4 <= len(piece) else -1
+            if not 0 <= after <= len(piece):
+                break
+            if piece[pos + 1] == 0:
+                one.packet(view, pos + 4, after, 1)
+            pos = after
+        kept, at = piece[pos:], end
+    _must(not kept, "of whole packets nothing is left over")
+
+
+def h264_sets(data: bytes) -> Hashable:
+    return _sets(data, (parse_sps, parse_pps, slice_pps), ParameterSets(), corpus.PARAMETERS.sets)
+
+
+def h265_sets(data: bytes) -> Hashable:
+    module = importlib.import_module("vonggac.video.rtsp.hevc_sps")
+    readers = (module.parse_vps, module.parse_sps, module.parse_pps, module.slice_pps)
+    return _sets(data, readers, module.HevcParameterSets(), corpus.h265_sets())
+
+
+def _sets(data: bytes, readers: Sequence[Callable[[bytes], Any]], sets: Any, others: Sequence[bytes]) -> Hashable:
+    """One unit by each reader; then as a set after others."""
+    said: list[Hashable] = []
+    for read in readers:
+        try:
+            found = read(data)
+        except MalformedParameterSet as error:
+            said.append(str(error)[:25])
+            continue
+        if read.__name__ == "parse_sps":
+            _must(0 < found.width <= MAX_SIDE and 0 < found.height <= MAX_SIDE, "the picture's size is possible")
+            _must(found.fps is None or 0 < found.fps <= 1000, "the rate is possible")
+            said.append((found.reorder_frames, found.frame_mbs_only, found.fps is None))
+        else:
+            said.append(True)
+    for unit in (*others, data):
+        try:
+            sets.add(unit)
+        except MalformedParameterSet:
+            said.append("refused")
+    sets.activate(data)
+    _must(sets.parameters is not None, "a set that cannot be read leaves the old ones in force")
+    return tuple(said)
+
+
+def description(data: bytes) -> Hashable:
+    """A description, and the addresses that come of it over a base that a header names."""
+    try:
+        found = sdp.parse(data)
+    except RtspError as error:
+        return error.reason
+    _must(len(found.media) <= sdp.MAX_MEDIA, "streams are bounded")
+    written = data[:40].decode("utf-8", "replace")
+    for base in ("rtsp://h/a", sdp.base_url("rtsp://h/a", Headers([("Content-Base", "rtsp://" + written)]))):
+        for control in (found.control, *(media.control for media in found.media)):
+            try:
+                sdp.control_url(base, control)
+            except RtspError as error:
+                _must(error.reason == "protocol", "an address that makes no sense is the camera's fault")
+    for media in found.media:
+        _must(len(media.name) <= 41, "names are bounded")
+        _must(all(media.parameter_sets), "no parameter set is empty")
+    return tuple((media.kind[:6], media.encoding[:6], media.payload_type < 0, len(media.parameter_sets),
+                  media.framerate is None) for media in found.media[:3])  # fmt: skip
+
+
+def challenge(data: bytes) -> Hashable:
+    """Headers, one a line; an answer to the strongest, on one line and without the password."""
+    offered = parse_challenges(data.decode("utf-8", "replace").split("\n")[:8])
+    one = Authenticator("admin", _PASSWORD, cnonce=lambda: "c")
+    taken = one.accept(offered)
+    if taken is None:
+        return len(offered)
+    answer = one.authorization("PLAY", "rtsp://h/")
+    _must(answer is not None and _PASSWORD not in answer, "a challenge is answered, without the password")
+    return len(offered), one.kind, frozenset(taken.parameters) if len(taken.parameters) < 8 else 8
+
+
+def reports(data: bytes) -> Hashable:
+    found = rtcp.parse(data)
+    _must(found == rtcp.parse(memoryview(data)), "bytes and a view of them are read alike")
+    return found.report is not None, found.bye
+
+
+def address(data: bytes) -> Hashable:
+    """An address as the client and as the registry take it; each is refused in words, or goes over the wire."""
+    text = data.decode("utf-8", "surrogateescape")
+    said: list[Hashable] = []
+    try:
+        found = CameraAddress.parse(text)
+        again = CameraAddress.parse(found.url)
+        _must((again.host, again.port, again.path) == (found.host, found.port, found.path), "an address comes back")
+        _must("\r" not in found.url and "\n" not in found.url, "an address is one line")
+        found.url.encode()
+        word = found.password or ""
+        # A short one, or one of the signs that every address has, may stand there by chance.
+        if len(word) > 5 and word.isalnum() and word not in (found.username or "") + found.url:
+            _must(word not in found.redacted + repr(found), "a password is not shown")
+        said.append((found.secure, found.username is None, found.path[:1]))
+    except Invalid as error:
+        said.append(str(error)[:40])
+    try:
+        split_address(text)
+    except Invalid as error:
+        said.append(str(error)[:40])
+    hide_secrets(text)
+    return tuple(said)
+
+
+def recording(data: bytes) -> Hashable:
+    """A file: its whole groups are within it, and their pictures can be read or are refused."""
+    try:
+        found = scan(BytesIO(data), verify_from=len(data) // 2)
+    except RecordingDamaged as error:
+        return str(error)[:40]
+    _must(found.init.size <= found.valid_end <= found.file_size == len(data), "what is valid lies within the file")
+    _must(unpack(pack(found.entries())) == found.entries(), "what a file holds fits into its table")
+    pictures = 0
+    for group in found.groups:
+        samples = read_samples(BytesIO(data), group, presentation_delay=found.init.presentation_delay)
+        pictures += len(samples)
+        _must(sum(len(sample.data) for sample in samples) + group.header_size == group.size, "sizes add up")
+    _must(pictures == found.frames, "pictures are those that were counted")
+    return min(len(found.groups), 4), found.torn, min(pictures, 8)
+
+
+def table(data: bytes) -> Hashable:
+    try:
+        found: list[GroupEntry] = unpack(data)
+    except RecordingDamaged as error:
+        return str(error)[:50]
+    _must(len(found) <= MAX_ENTRIES, "entries are bounded")
+    _must(unpack(pack(found)) == found, "a table comes back")
+    return len(found), any(entry.pause_ticks for entry in found)
+
+
+def live(data: bytes) -> Hashable:
+    """What a recorder answers, by the client's own loop over a stream in memory: pictures, an end, or LiveError."""
+    return _LOOP.run_until_complete(_watch(data))
+
+
+async def _watch(data: bytes) -> Hashable:
+    reader = asyncio.StreamReader(limit=live_client.LINE_LIMIT)
+    reader.feed_data(data)
+    reader.feed_eof()
+
+    async def opened(path: str, limit: int) -> tuple[asyncio.StreamReader, Any]:
+        return reader, _Writer()
+
+    real = live_client.asyncio
+    live_client.asyncio = SimpleNamespace(  # type: ignore[attr-defined]
+        open_unix_connection=opened, timeout=real.timeout, IncompleteReadError=real.IncompleteReadError
+    )
+    shown = 0
+    try:
+        async for picture in live_client.pictures("unix:memory", _CAMERA):
+            _must(len(picture.data) <= live_client.PICTURE_LIMIT, "a picture is bounded")
+            shown += 1
+    except live_client.LiveError as error:
+        return min(shown, 3), str(error)[:60]
+    finally:
+        live_client.asyncio = real  # type: ignore[attr-defined]
+    return min(shown, 3)
+
+
+class _Writer:
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    async def wait_closed(self) -> None: ...
+
+
+_LOOP = asyncio.new_event_loop()
