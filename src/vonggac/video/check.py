@@ -29,7 +29,8 @@ from vonggac.video.rtsp import (
     receive_window,
 )
 from vonggac.video.rtsp.client import Clock
-from vonggac.video.rtsp.sps import SPS, MalformedParameterSet, parse_sps
+from vonggac.video.rtsp.parameter_sets import MalformedParameterSet
+from vonggac.video.rtsp.sps import SPS, parse_sps
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 TICK_S = 1.0

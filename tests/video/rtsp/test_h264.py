@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vonggac.video.rtsp.depacketiser import MAX_PICTURE, TRUSTED_AFTER
-from vonggac.video.rtsp.h264 import SCANNED_PICTURES, H264Depacketiser
+from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.units import SCANNED_PICTURES
 
 SETTINGS = settings(max_examples=60, deadline=None)
 

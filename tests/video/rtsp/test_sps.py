@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vonggac.video.rtsp.sps import MalformedParameterSet, ParameterSets, parse_pps, parse_sps, slice_pps
+from vonggac.video.rtsp.parameter_sets import MalformedParameterSet
+from vonggac.video.rtsp.sps import ParameterSets, parse_pps, parse_sps, slice_pps
 
 
 @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (1920, 1080), (704, 576), (354, 290)])
