@@ -85,6 +85,46 @@ def test_new_parameters_at_a_key_frame_lose_no_picture() -> None:
     assert sum(len(piece.units) for piece in pieces) == 20
 
 
+HEVC = VideoParameters("h265", (b"\x40\1vps", b"\x42\1sps", b"\x44\1pps"), 1280, 720, 2, 15.0)
+CRA, TRAIL, RADL, RASL = 21, 1, 7, 9
+
+
+def hevc_pictures(groups: int, *, lost_at: int | None = None) -> list[AccessUnit]:
+    """Groups of six whose key frame (CRA) is followed by two pictures that are shown before it."""
+    units = []
+    for n in range(groups * 6):
+        kind, shown = [(CRA, 2), (RASL, 0), (RADL, 1), (TRAIL, 3), (TRAIL, 4), (TRAIL, 5)][n % 6]
+        data = bytearray(b"\0\0\0\4\x4e\1se\0\0\0\3") + bytes((kind << 1, 1, 0x80))
+        pts = (n - n % 6 + shown) * STEP
+        units.append(AccessUnit(pts, kind == CRA, data, HEVC, n * STEP * 100_000 // 9, int(n == lost_at)))
+    return units
+
+
+def shown(pieces: list[Piece]) -> list[int]:
+    return [unit.pts // STEP for piece in pieces for unit in piece.units]
+
+
+def test_pictures_that_refer_to_what_was_before_the_first_key_frame_are_left_out() -> None:
+    assembler = GroupAssembler()
+    pieces = pieces_of(hevc_pictures(2), assembler)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 6, 7, 9, 10, 11]
+    assert assembler.dropped == 2
+
+
+def test_so_are_they_after_a_loss_and_a_change_of_parameters_but_not_without_a_seam() -> None:
+    assembler = GroupAssembler()
+    pieces = pieces_of(hevc_pictures(4, lost_at=8), assembler)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 6, 14, 15, 16, 17, 20, 18, 19, 21, 22, 23]
+    assert [piece.broken_by for piece in pieces] == [None, Break.LOSS, None, None]
+    changed = VideoParameters("h265", (b"\x40\1vps", b"\x42\1other", b"\x44\1pps"), 1920, 1080, 2, 15.0)
+    units = hevc_pictures(3)
+    for unit in units[6:]:
+        unit.parameters = changed
+    pieces = pieces_of(units)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 9, 10, 11, 14, 12, 13, 15, 16, 17]
+    assert [piece.broken_by for piece in pieces] == [Break.PARAMETERS, None, None]
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(1, 200_000)), max_size=200))
 def test_whatever_comes_no_picture_is_doubled_or_reordered_and_every_piece_is_bounded(
     plan: list[tuple[bool, int, int]],

@@ -100,7 +100,8 @@ def codec_string(parameters: VideoParameters) -> str:
     space = ("", "A", "B", "C")[level[0] >> 6]
     tier = "H" if level[0] & 0x20 else "L"
     compatibility = int(f"{int.from_bytes(level[1:5], 'big'):032b}"[::-1], 2)
-    constraints = "".join(f".{byte:X}" for byte in level[5:11].rstrip(b"\0"))
+    # No profile uses more than 14 of the 48 bits of constraints; the others are to be ignored (H.265 §7.4.4).
+    constraints = "".join(f".{byte:X}" for byte in level[5:8].rstrip(b"\0"))
     return f"hvc1.{space}{level[0] & 31}.{compatibility:X}.{tier}{level[11]}{constraints}"
 
 

@@ -55,10 +55,12 @@ class GroupAssembler:
     """Collects access units; `add` returns the piece that the new one completes, if any.
 
     After a loss or a jump pictures are dropped up to the next key frame (counted in `dropped`): they cannot be
-    decoded, and a file must begin with a picture that can.
+    decoded, and a file must begin with a picture that can. After a seam the pictures that are shown before the key
+    frame they follow (H.265: leading pictures) are dropped, too: most of them refer to pictures before the seam.
     """
 
     dropped: int = 0
+    """Set it to 0 to count anew."""
     _units: list[AccessUnit] = field(default_factory=list)
     _size: int = 0
     _starts_group: bool = False
@@ -66,6 +68,7 @@ class GroupAssembler:
     _reordered: bool = False
     _clean: bool = True
     _last: AccessUnit | None = None
+    _after_seam: bool = True
     waiting_for_key: bool = True
     """True while pictures are dropped because no key frame has come since the start or a seam."""
 
@@ -103,9 +106,10 @@ class GroupAssembler:
             piece = self.flush(unit.pts, clean=not self._reordered or self._whole_so_far(unit))
         else:
             piece = None
-        if self.waiting_for_key and not unit.key:
+        if not unit.key and (self.waiting_for_key or (self._after_seam and unit.leading)):
             self.dropped += 1
             return piece
+        self._after_seam = unit.key and (self.waiting_for_key or seam is not None)
         self.waiting_for_key = False
         if not self._units:
             self._starts_group = unit.key

@@ -9,7 +9,6 @@ would have done.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
 
 from vonggac.video.rtsp.depacketiser import MARKER, ONE_PACKET
 from vonggac.video.rtsp.sps import DELIMITER, PPS, SEI, SLICE_IDR, SPS, ParameterSets
@@ -26,7 +25,6 @@ from vonggac.video.rtsp.units import (
     UnitDepacketiser,
     starts_with_start_code,
 )
-from vonggac.video.stream import AccessUnit
 
 STAP_A, STAP_B, MTAP16, MTAP24, FU_A, FU_B = range(24, 30)
 """Packet types (RFC 6184 §5.2, table 1)."""
@@ -52,25 +50,7 @@ class H264Depacketiser(UnitDepacketiser):
     fragment = struct.Struct(">HHQ4xH")
     """After the SSRC, which is skipped: FU indicator and FU header."""
     header_size = 1
-
-    def __init__(
-        self,
-        on_access_unit: Callable[[AccessUnit], None],
-        *,
-        channel: int = 0,
-        payload_type: int = 96,
-        parameter_sets: Iterable[bytes] = (),
-        declared_fps: float | None = None,
-        oddities: set[str] | None = None,
-    ) -> None:
-        super().__init__(
-            on_access_unit,
-            ParameterSets(declared_fps),
-            channel=channel,
-            payload_type=payload_type,
-            parameter_sets=parameter_sets,
-            oddities=oddities,
-        )
+    sets = ParameterSets
 
     def _role(self, unit: bytes | bytearray | memoryview, at: int) -> int:
         return _ROLES[unit[at] & 31]
@@ -154,7 +134,7 @@ class H264Depacketiser(UnitDepacketiser):
             body = at + 2 + order + offset
             at = body + (view[at] << 8 | view[at + 1])
             if at > stop:
-                self._damage("torn aggregates")
+                self._torn_aggregate(timestamp)
                 return
             later = int.from_bytes(view[body - offset : body], "big")
             if body < at:

@@ -84,8 +84,8 @@ def parse_sps(unit: bytes) -> HevcSequenceParameters:
         height -= (top + bottom) * (2 if colour == 1 else 1)
     if width <= 0 or height <= 0:
         raise MalformedParameterSet("A sequence parameter set gives an impossible picture size.")
-    reader.ue(8)  # luma bit depth
-    reader.ue(8)
+    reader.ue(7)  # luma bit depth: one of 16 bits has no place in hvcC, and no camera
+    reader.ue(7)
     order_bits = reader.ue(12) + 4
     reorder = _ordering(reader, sub_layers)
     fps, interlaced = _rest(reader, order_bits)

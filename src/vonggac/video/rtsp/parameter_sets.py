@@ -12,8 +12,9 @@ from typing import ClassVar
 from vonggac.core.errors import VonggacError
 from vonggac.video.stream import VideoParameters
 
-MAX_SET = 4096
-"""Bytes of one set. The largest legal ones, with all scaling lists, stay under 2 KiB."""
+MIN_SET, MAX_SET = 4, 4096
+"""Bytes of one set. The smallest legal one is a picture set of H.264; the largest, with all scaling lists, stay under
+2 KiB."""
 MAX_SIDE = 16_384
 """Luma samples a side: about twice what the highest common levels allow."""
 MAX_FPS = 1000.0
@@ -122,8 +123,8 @@ class StreamSets(ABC):
         MalformedParameterSet where it cannot be read; the old one then stays.
         """
         unit = unit.rstrip(b"\0")  # some cameras pad; a unit never ends with 0 (H.264 §7.4.1, H.265 §7.4.2)
-        if not 2 <= len(unit) <= MAX_SET:
-            raise MalformedParameterSet("A parameter set is missing, or larger than any real one.")
+        if not MIN_SET <= len(unit) <= MAX_SET:
+            raise MalformedParameterSet("A parameter set is smaller or larger than any real one.")
         kind = self._kind(unit)
         known = self._units.get(kind)
         if known is None:

@@ -40,19 +40,21 @@ class UnitDepacketiser(Depacketiser):
     `start`, which ends with the fragment's headers. As long as all that precedes the fragment's bytes of the unit."""
     header_size: ClassVar[int]
     """Bytes of a unit's header."""
+    sets: ClassVar[type[StreamSets]]
 
     def __init__(
         self,
         on_access_unit: Callable[[AccessUnit], None],
-        sets: StreamSets,
         *,
-        channel: int,
-        payload_type: int,
-        parameter_sets: Iterable[bytes],
-        oddities: set[str] | None,
+        channel: int = 0,
+        payload_type: int = 96,
+        parameter_sets: Iterable[bytes] = (),
+        declared_fps: float | None = None,
+        oddities: set[str] | None = None,
     ) -> None:
+        """`parameter_sets` and `declared_fps`: what the camera's description says."""
         super().__init__(on_access_unit, channel=channel, payload_type=payload_type, oddities=oddities)
-        self._sets = sets
+        self._sets = self.sets(declared_fps)
         self._new_sets = False  # the picture in the making holds sets that `parameters` does not have
         self._always_scan = False
         # The short ways are open: the marker bit is trusted, and there was no start code in the first pictures.
@@ -128,7 +130,7 @@ class UnitDepacketiser(Depacketiser):
                 data += header
                 data += view[at:stop]
         elif self._unit_at >= 0 and timestamp == self._timestamp:
-            if middle != self._middle:
+            if (middle ^ self._middle) & 0xFF_FFFF:  # above that may stand what precedes the payload
                 self._note("fragment headers that disagree")
             self._data += view[at:stop]
         else:
@@ -146,6 +148,12 @@ class UnitDepacketiser(Depacketiser):
             self._drop_picture()
         elif not self._damaged:
             self._damage("fragments without a beginning")
+
+    def _torn_aggregate(self, timestamp: int) -> None:
+        """An aggregate that ends within a unit: nothing more of its picture can be used, and nothing else is hurt."""
+        if timestamp != self._timestamp:
+            self._enter(timestamp)
+        self._damage("torn aggregates")
 
     def _unit(self, view: memoryview, at: int, stop: int, timestamp: int) -> None:
         """One whole unit, at least its header."""
@@ -244,7 +252,8 @@ class UnitDepacketiser(Depacketiser):
 
         Sets that change in mid-stream come into force with the next key picture, which begins a new recording. Until
         then they stay where the camera put them: a picture that is no key frame can be decoded with them, and the
-        recording that it belongs to goes on.
+        recording that it belongs to goes on. Those that follow a changed one stay, too: decoders forget the
+        picture sets of a sequence set that changes.
         """
         if not unit:
             return False
@@ -257,7 +266,7 @@ class UnitDepacketiser(Depacketiser):
             self.parameters = self._sets.parameters
             return False
         self._new_sets = self._new_sets or news
-        return news
+        return self._new_sets
 
     def _before_key_frame(self, data: bytearray) -> None:
         if self._sets.several:
