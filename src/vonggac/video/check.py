@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any, NoReturn
 
 from vonggac.core.settings import RecorderSettings
+from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.mp4 import UnusableParameters, codec_string, init_segment
 from vonggac.video.recorder.connection import ASSUMED_BITS_PER_S
 from vonggac.video.recorder.groups import JUMP_TICKS
@@ -30,7 +31,6 @@ from vonggac.video.rtsp import (
     receive_window,
 )
 from vonggac.video.rtsp.client import Clock
-from vonggac.video.rtsp.parameter_sets import MalformedParameterSet
 from vonggac.video.rtsp.sps import SPS, parse_sps
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.rtsp.hevc_sps import HevcParameterSets, parse_pps, parse_sps, parse_vps, slice_pps
-from vonggac.video.rtsp.parameter_sets import MalformedParameterSet
 
 
 class BitWriter:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vonggac.video.rtsp.parameter_sets import MalformedParameterSet
+from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.rtsp.sps import ParameterSets, parse_pps, parse_sps, slice_pps
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import struct
 
-from vonggac.video.rtsp.depacketiser import MARKER, ONE_PACKET
+from vonggac.video.rtsp.depacketiser import MARKER
 from vonggac.video.rtsp.sps import DELIMITER, PPS, SEI, SLICE_IDR, SPS, ParameterSets
 from vonggac.video.rtsp.units import (
+    BEGUN,
     DELIMITS,
+    ENDED,
     KEPT,
     KEY,
-    LENGTH,
     MARKED_END,
     MARKED_START,
     PRECEDES,
@@ -55,13 +56,13 @@ class H264Depacketiser(UnitDepacketiser):
     def _role(self, unit: bytes | bytearray | memoryview, at: int) -> int:
         return _ROLES[unit[at] & 31]
 
-    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int, now_ns: int) -> bool:
+    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int) -> int:
         if not self._usual:
-            return False
+            return 0
         expect, data, at = self._expect, self._data, self._unit_at
         if at >= 0:
             if start != self._middle | MARKED_END or key != expect | MARKER or not 0 < start & 31 <= SLICE_IDR:
-                return False
+                return 0
             data += view[pos + 18 : after]
         else:
             in_fragments = start & _FRAGMENT_KIND == _FIRST_FRAGMENT
@@ -69,13 +70,13 @@ class H264Depacketiser(UnitDepacketiser):
             kind = unit & 31
             # The first packet has the next number, and a marker bit where it is the last one, too.
             if kind not in _WHOLE_SLICES or key >> 32 != (expect if in_fragments else expect | MARKER) >> 32:
-                return False
+                return 0
             if self._has_slice or self._damaged or self._gap:
-                return False
+                return 0
             if key & 0xFFFF_FFFF != self._timestamp:
                 self._enter(key & 0xFFFF_FFFF)
             elif self._handed_over:
-                return False
+                return 0
             self._has_slice = True
             self._key = kind == SLICE_IDR
             at = len(data)
@@ -84,19 +85,10 @@ class H264Depacketiser(UnitDepacketiser):
                 data += view[pos + 13 : after]
                 data[at + 4] = start >> 8 & 0xE0 | start & 31
                 self._unit_at, self._middle = at, start & 0xFF1F
-                self.packets += 1
-                self._expect = key + ONE_PACKET
-                self._touched_ns = now_ns
-                return True
+                return BEGUN
+            self._unit_at = at
             data += view[pos + 12 : after]
-        LENGTH.pack_into(data, at, len(data) - at - 4)
-        self._unit_at = self._middle = -1
-        self.packets += 1
-        self._expect = (key ^ MARKER) + ONE_PACKET
-        self._touched_ns = now_ns
-        self._finish_picture()
-        self._handed_over = True
-        return True
+        return ENDED
 
     def _payload(self, view: memoryview, at: int, stop: int, timestamp: int, start: int) -> bool:
         kind = start >> 8 & 31

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 
-from vonggac.video.rtsp.depacketiser import MARKER, ONE_PACKET
+from vonggac.video.rtsp.depacketiser import MARKER
 from vonggac.video.rtsp.hevc_sps import DELIMITER, PPS, SPS, VPS, HevcParameterSets
 from vonggac.video.rtsp.units import (
+    BEGUN,
     DELIMITS,
+    ENDED,
     FOLLOWS,
     KEPT,
     KEY,
-    LENGTH,
     MARKED_END,
     MARKED_START,
     PRECEDES,
@@ -61,27 +62,27 @@ class H265Depacketiser(UnitDepacketiser):
         # Further layers (other views, better quality) refine a picture that is whole without them.
         return 0 if head & _LAYER else _ROLES[head >> 9 & 63]
 
-    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int, now_ns: int) -> bool:
+    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int) -> int:
         if not self._usual or self.order_numbers:
-            return False
+            return 0
         expect, data, at = self._expect, self._data, self._unit_at
         if at >= 0:
             ends = start == self._middle | MARKED_END and key == expect | MARKER
             if not (ends and _ROLES[start & 63] & SLICE):
-                return False
+                return 0
             data += view[pos + 19 : after]
         else:
             in_fragments = start & _FRAGMENT_KIND == _FIRST_FRAGMENT
             role = _ROLES[start & 63] if in_fragments else 0 if start & _LAYER << 8 else _ROLES[start >> 17 & 63]
             # The first packet has the next number, and a marker bit where it is the last one, too.
             if not role & SLICE or key >> 32 != (expect if in_fragments else expect | MARKER) >> 32:
-                return False
+                return 0
             if self._has_slice or self._damaged or self._gap:
-                return False
+                return 0
             if key & 0xFFFF_FFFF != self._timestamp:
                 self._enter(key & 0xFFFF_FFFF)
             elif self._handed_over:
-                return False
+                return 0
             self._has_slice = True
             self._key = role & KEY != 0
             at = len(data)
@@ -90,19 +91,10 @@ class H265Depacketiser(UnitDepacketiser):
                 data += view[pos + 13 : after]
                 data[at + 4 : at + 6] = _unit_header(start)
                 self._unit_at, self._middle = at, start & _MIDDLE
-                self.packets += 1
-                self._expect = key + ONE_PACKET
-                self._touched_ns = now_ns
-                return True
+                return BEGUN
+            self._unit_at = at
             data += view[pos + 12 : after]
-        LENGTH.pack_into(data, at, len(data) - at - 4)
-        self._unit_at = self._middle = -1
-        self.packets += 1
-        self._expect = (key ^ MARKER) + ONE_PACKET
-        self._touched_ns = now_ns
-        self._finish_picture()
-        self._handed_over = True
-        return True
+        return ENDED
 
     def _payload(self, view: memoryview, at: int, stop: int, timestamp: int, start: int) -> bool:
         kind = start >> 17 & 63

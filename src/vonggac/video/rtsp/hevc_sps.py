@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vonggac.video.bits import BitReader, MalformedParameterSet
 from vonggac.video.rtsp.parameter_sets import (
-    EXTENDED_ASPECT_RATIO,
     MAX_SIDE,
-    BitReader,
-    MalformedParameterSet,
     SequenceParameters,
     StreamSets,
     picture_rate,
+    skip_colours,
 )
 
 VPS, SPS, PPS, DELIMITER = 32, 33, 34, 35
@@ -252,17 +251,7 @@ def _predicted(reader: BitReader, before: list[int]) -> list[int]:
 
 def _usability(reader: BitReader) -> tuple[float | None, bool]:
     """§E.2.1, as far as the timing."""
-    if reader.bits(1) and reader.bits(8) == EXTENDED_ASPECT_RATIO:
-        reader.bits(32)
-    if reader.bits(1):
-        reader.bits(1)
-    if reader.bits(1):
-        reader.bits(4)
-        if reader.bits(1):
-            reader.bits(24)
-    if reader.bits(1):
-        reader.ue()
-        reader.ue()
+    skip_colours(reader)
     reader.bits(1)
     interlaced = bool(reader.bits(1))
     reader.bits(1)

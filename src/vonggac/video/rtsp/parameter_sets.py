@@ -1,4 +1,4 @@
-"""Parameter sets: what H.264 and H.265 have in common. How their bits are read, and which sets are in force.
+"""Parameter sets: what H.264 and H.265 have in common, and which sets are in force.
 
 `sps.py` knows the sets of H.264, `hevc_sps.py` those of H.265.
 """
@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vonggac.core.errors import VonggacError
+from vonggac.video.bits import BitReader, MalformedParameterSet
 from vonggac.video.stream import VideoParameters
 
 MIN_SET, MAX_SET = 4, 4096
@@ -18,12 +18,8 @@ MIN_SET, MAX_SET = 4, 4096
 MAX_SIDE = 16_384
 """Luma samples a side: about twice what the highest common levels allow."""
 MAX_FPS = 1000.0
-EXTENDED_ASPECT_RATIO = 255
+_EXTENDED_ASPECT_RATIO = 255
 """aspect_ratio_idc that is followed by the ratio itself (H.264 table E-1, H.265 table E.1)."""
-
-
-class MalformedParameterSet(VonggacError):
-    """A parameter set that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +36,19 @@ class SequenceParameters:
     fps: float | None
 
 
-class BitReader:
-    """Reads the bits of a unit after its emulation prevention bytes are taken out (H.264 §7.3.1, H.265 §7.3.1.1)."""
-
-    __slots__ = ("_left", "_value")
-
-    def __init__(self, unit: bytes) -> None:
-        payload = unit.replace(b"\0\0\3", b"\0\0")
-        self._value = int.from_bytes(payload, "big")
-        self._left = len(payload) * 8
-
-    def bits(self, count: int) -> int:
-        """Return the next bits as a number; MalformedParameterSet past the end."""
-        if count > self._left:
-            raise MalformedParameterSet("A parameter set ends too early.")
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def ue(self, limit: int = 0xFFFF_FFFE) -> int:
-        """Return an unsigned Exp-Golomb number (H.264 §9.1, H.265 §9.2); MalformedParameterSet above `limit`."""
-        zeros = 0
-        while not self.bits(1):
-            zeros += 1
-            if zeros > 31:
-                raise MalformedParameterSet("A parameter set holds a number out of range.")
-        return at_most((1 << zeros) - 1 + self.bits(zeros), limit)
-
-    def se(self) -> int:
-        """Return a signed Exp-Golomb number (H.264 §9.1.1, H.265 §9.2.2)."""
-        code = self.ue()
-        return (code + 1) // 2 if code & 1 else -(code // 2)
-
-
-def at_most(value: int, limit: int) -> int:
-    """Return the value; MalformedParameterSet where it is above the limit."""
-    if value > limit:
-        raise MalformedParameterSet("A parameter set holds a number out of range.")
-    return value
+def skip_colours(reader: BitReader) -> None:
+    """Read past what usability information begins with: the form of pixels and their colours (both annexes E)."""
+    if reader.bits(1) and reader.bits(8) == _EXTENDED_ASPECT_RATIO:
+        reader.bits(32)
+    if reader.bits(1):
+        reader.bits(1)
+    if reader.bits(1):
+        reader.bits(4)
+        if reader.bits(1):
+            reader.bits(24)
+    if reader.bits(1):
+        reader.ue()
+        reader.ue()
 
 
 def picture_rate(scale: int, units: int) -> float | None:

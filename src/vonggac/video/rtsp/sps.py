@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from vonggac.video.bits import BitReader, MalformedParameterSet
 from vonggac.video.rtsp.parameter_sets import (
-    EXTENDED_ASPECT_RATIO,
     MAX_SIDE,
-    BitReader,
-    MalformedParameterSet,
     SequenceParameters,
     StreamSets,
     picture_rate,
+    skip_colours,
 )
 
 SLICE_IDR, SEI, SPS, PPS, DELIMITER = 5, 6, 7, 8, 9
@@ -130,17 +129,7 @@ def _usability(reader: BitReader) -> tuple[float | None, int | None]:
     """
     fps: float | None = None
     try:
-        if reader.bits(1) and reader.bits(8) == EXTENDED_ASPECT_RATIO:
-            reader.bits(32)
-        if reader.bits(1):
-            reader.bits(1)
-        if reader.bits(1):
-            reader.bits(4)
-            if reader.bits(1):
-                reader.bits(24)
-        if reader.bits(1):
-            reader.ue()
-            reader.ue()
+        skip_colours(reader)
         if reader.bits(1):
             units, scale = reader.bits(32), reader.bits(32)
             reader.bits(1)

@@ -13,8 +13,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from vonggac.video.rtsp.depacketiser import MAX_PICTURE, ONE_PACKET, TRUSTED_AFTER, Depacketiser
-from vonggac.video.rtsp.parameter_sets import MalformedParameterSet, StreamSets
+from vonggac.video.bits import MalformedParameterSet
+from vonggac.video.rtsp.depacketiser import MARKER, MAX_PICTURE, ONE_PACKET, TRUSTED_AFTER, Depacketiser
+from vonggac.video.rtsp.parameter_sets import StreamSets
 from vonggac.video.stream import AccessUnit
 
 SCANNED_PICTURES = 32
@@ -27,6 +28,8 @@ set; the beginning of a picture in any case; before the slices of its picture; a
 MARKED_START, MARKED_END = 0x80, 0x40
 """The bits of a fragment's header (RFC 6184 §5.8, RFC 7798 §4.4.3)."""
 LENGTH = struct.Struct(">I")
+BEGUN, ENDED = 1, 2
+"""What the short way has taken: the first packet of several, or all of a picture."""
 
 _START_CODE = b"\0\0\1"
 _START_CODES = re.compile(rb"\x00{2,}\x01")
@@ -69,11 +72,12 @@ class UnitDepacketiser(Depacketiser):
         """Return what the unit that begins there, with at least its header, is to its picture."""
 
     @abstractmethod
-    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int, now_ns: int) -> bool:
+    def _take_usual(self, view: memoryview, pos: int, after: int, key: int, start: int) -> int:
         """Take the packet view[pos:after] where it is the first or the last of a picture in the usual shape.
 
         Usual: the marker bit is trusted, nothing is missing, and the picture is one slice, in fragments or whole.
-        False: nothing has been done, `_take` must look at it.
+        BEGUN: `_unit_at` and `_middle` say where the fragments go on; ENDED: the slice lies whole from `_unit_at` on,
+        with room for its length; 0: nothing has been done, `_take` must look at it.
         """
 
     def interleaved(self, view: memoryview, pos: int, end: int, now_ns: int) -> int:
@@ -94,8 +98,21 @@ class UnitDepacketiser(Depacketiser):
                 break
             if expect != self._expect:
                 self._count(expect, now_ns)
-            if not self._take_usual(view, pos, after, key, start, now_ns):
+            taken = self._take_usual(view, pos, after, key, start)
+            if not taken:
                 self._take(view, pos + 4, after, key, start, now_ns)
+            else:
+                self.packets += 1
+                self._touched_ns = now_ns
+                if taken == BEGUN:
+                    self._expect = key + ONE_PACKET
+                else:
+                    data, at = self._data, self._unit_at
+                    LENGTH.pack_into(data, at, len(data) - at - 4)
+                    self._unit_at = self._middle = -1
+                    self._expect = (key ^ MARKER) + ONE_PACKET
+                    self._finish_picture()
+                    self._handed_over = True
             data, expect, middle = self._data, self._expect, self._middle
             pos = after
         if expect != self._expect:
