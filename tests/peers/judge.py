@@ -29,6 +29,15 @@ def frames(path: Path) -> int:
     return int(stream["streams"][0]["nb_read_frames"])
 
 
+def pictures(path: Path) -> list[str]:
+    """Return a hash of each decoded picture of its first video track, in the order of the screen."""
+    decode = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough"]
+    done = subprocess.run([*decode, "-f", "framemd5", "-"], capture_output=True, text=True, timeout=_TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    return [line.rpartition(",")[2].strip() for line in done.stdout.splitlines() if line and line[0] != "#"]
+
+
 def duration(path: Path) -> float:
     """Return a file's length in seconds."""
     return float(_probe(path, "-show_entries", "format=duration")["format"]["duration"])

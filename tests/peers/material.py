@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,25 @@ class Material:
         if self.folder is not None and (path := self.folder / "media" / name).is_file():
             return path
         return rendered(_SUBSTITUTES[name], self.cache)
+
+    def reencoded(self, name: str, encoder: str, parameters: str, seconds: float = 8) -> Path:
+        """Return the beginning of a clip, coded anew and smaller by Debian's ffmpeg; made at the first call.
+
+        `encoder`: libx264 or libx265; `parameters` as it takes them.
+        """
+        source = self.clip(name)
+        key = hashlib.sha256(f"{source}{source.stat().st_size}{encoder}{parameters}{seconds}".encode()).hexdigest()[:12]
+        path = self.cache / f"{source.stem}-{encoder}-{key}.mp4"
+        if not path.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f"{path.stem}-{os.getpid()}.unfinished.mp4")
+            quiet, tag = (":log-level=error", "hvc1") if encoder == "libx265" else ("", "avc1")
+            options = ["-preset", "veryfast", f"-{encoder.removeprefix('lib')}-params", parameters + quiet]
+            command = ["ffmpeg", "-nostdin", "-v", "error", "-i", source, "-t", f"{seconds}", "-an"]
+            command += ["-vf", "scale=384:-2", "-c:v", encoder, *options, "-tag:v", tag, "-y", unfinished]
+            subprocess.run(command, check=True, timeout=120)
+            unfinished.replace(path)
+        return path
 
 
 def find(environment: dict[str, str] | None = None) -> Material:

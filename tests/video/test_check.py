@@ -191,6 +191,24 @@ def test_profile_and_level_are_named_as_in_the_standard(sps: str, profile: str, 
     assert describe_sps(parameters)[:2] == (profile, level)
 
 
+@pytest.mark.parametrize(
+    ("sps", "told"),
+    [
+        # By libx265; the same with another level, another tier, and torn.
+        ("42010101600000030090000003000003003ca00a080c1f3e5ba4a4c2e68080000003008000000784", ("Main", "2.0", False)),
+        ("42010101600000030090000003000003007ba00a080c1f3e5ba4a4c2e68080000003008000000784", ("Main", "4.1", False)),
+        (
+            "42010122600000030090000003000003007ba00a080c1f3e5ba4a4c2e68080000003008000000784",
+            ("Main 10", "4.1 High tier", False),
+        ),
+        ("420101016000", ("", "", False)),
+    ],
+)
+def test_profile_tier_and_level_of_h265_are_named_as_in_the_standard(sps: str, told: tuple[str, str, bool]) -> None:
+    parameters = replace(PARAMETERS, codec="h265", sets=(b"\x40\1", bytes.fromhex(sps), b"\x44\1"))
+    assert describe_sps(parameters) == told
+
+
 def test_a_wrong_clock_lost_packets_and_an_open_password_are_told_with_advice() -> None:
     report = CheckReport(
         "rtsp://x/",

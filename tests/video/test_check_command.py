@@ -88,6 +88,18 @@ def test_a_good_camera_is_told_step_by_step_and_in_plain_words(camera: Any, tmp_
     assert "exists already" in check(camera.url(1), "--picture", picture).output
 
 
+def test_a_camera_of_h265_is_told_as_one(
+    gst_server: Callable[..., Any], numbered_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clip = numbered_clip(width=320, height=180, codec="libx265", b_frames=2, bits_per_second=200_000)
+    picture = tmp_path / "first.jpg"
+    done = check(gst_server([clip]).url(), "--seconds", 4, "--picture", picture)
+    assert done.exit_code == 0, done.output
+    for words in ("H.265 Main, level 2.0 (hvc1.1.6.L60.90)", "320 × 180", "none lost", "This camera can be recorded"):
+        assert words in done.output
+    assert picture.read_bytes()[:2] == b"\xff\xd8"
+
+
 def test_a_program_reads_the_same_as_json(camera: Any, tmp_path: Path) -> None:
     password = tmp_path / "password.txt"
     password.write_text(SECRET)
@@ -158,9 +170,9 @@ def test_a_server_that_answers_options_and_nothing_else_is_timed_out(
             "There is no video at this address, only: audio PCMA",
         ),
         (
-            [OPTIONS, described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H265/90000")],
+            [OPTIONS, described("m=video 0 RTP/AVP 96", "a=rtpmap:96 AV1/90000")],
             "unsupported",
-            "The camera sends H.265",
+            "The camera sends AV1",
         ),
     ],
 )

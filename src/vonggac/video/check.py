@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any, NoReturn
 
 from vonggac.core.settings import RecorderSettings
+from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.mp4 import UnusableParameters, codec_string, init_segment
 from vonggac.video.recorder.connection import ASSUMED_BITS_PER_S
 from vonggac.video.recorder.groups import JUMP_TICKS
@@ -26,10 +27,11 @@ from vonggac.video.rtsp import (
     RtspError,
     RtspSession,
     StreamDescription,
+    hevc_sps,
     receive_window,
 )
 from vonggac.video.rtsp.client import Clock
-from vonggac.video.rtsp.sps import SPS, MalformedParameterSet, parse_sps
+from vonggac.video.rtsp.sps import SPS, parse_sps
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 TICK_S = 1.0
@@ -44,6 +46,10 @@ _PROFILES = {
     244: "High 4:4:4 Predictive", 44: "CAVLC 4:4:4 Intra", 83: "Scalable Baseline", 86: "Scalable High",
 }  # fmt: skip
 """ITU-T H.264 annex A and G."""
+_HEVC_PROFILES = {
+    1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions", 5: "High Throughput", 9: "Screen Content",
+}  # fmt: skip
+"""ITU-T H.265 annex A."""
 ADVICE: dict[Reason, str] = {
     "refused": "Try whether it answers at all (ping), and look up its RTSP port in its own web page.",
     "unauthorised": "Try them on the camera's own web page. Many cameras lock themselves for some minutes after a few "
@@ -230,7 +236,9 @@ class StreamMeasurement:
 
 
 def describe_sps(parameters: VideoParameters) -> tuple[str, str, bool]:
-    """Return (profile, level, interlaced) of an H.264 stream in words (ITU-T H.264 §A.2, §A.3); empty where unknown."""
+    """Return (profile, level, interlaced) of a stream in words (ITU-T H.264, H.265 annex A); empty where unknown."""
+    if parameters.codec == "h265":
+        return _describe_hevc(parameters)
     sps = next((one for one in parameters.sets if one and one[0] & 31 == SPS), b"")
     if parameters.codec != "h264" or len(sps) < 4:
         return "", "", False
@@ -245,6 +253,16 @@ def describe_sps(parameters: VideoParameters) -> tuple[str, str, bool]:
     except MalformedParameterSet:
         interlaced = False
     return name, "1b" if is_1b else f"{level / 10:.1f}", interlaced
+
+
+def _describe_hevc(parameters: VideoParameters) -> tuple[str, str, bool]:
+    sps = next((one for one in parameters.sets if one and one[0] >> 1 & 63 == hevc_sps.SPS), b"")
+    try:
+        said = hevc_sps.parse_sps(sps)
+    except MalformedParameterSet:
+        return "", "", False
+    name = _HEVC_PROFILES.get(said.profile, f"profile {said.profile}")
+    return name, f"{said.level / 30:.1f}{' High tier' if said.high_tier else ''}", said.interlaced
 
 
 @dataclass(frozen=True, slots=True)

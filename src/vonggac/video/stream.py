@@ -11,6 +11,9 @@ from dataclasses import dataclass
 VIDEO_TIMESCALE = 90_000
 """Ticks a second of all video timestamps (RFC 6184 §5.1, RFC 7798 §4.1)."""
 
+_LEADING = range(6, 10)  # nal_unit_type RADL_N to RASL_R (ITU-T H.265 table 7-1)
+_FIRST_NOT_SLICE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class VideoParameters:
@@ -46,3 +49,20 @@ class AccessUnit:
     """Monotonic clock at which the last byte of it was read from the socket (after a pause: up to that pause late)."""
     lost_before: int = 0
     """RTP packets lost since the access unit before; above 0, what follows up to a key frame is damaged."""
+
+    @property
+    def leading(self) -> bool:
+        """True for a picture that follows a key frame and is shown before it (ITU-T H.265 §3.71).
+
+        Most of them (RASL) refer to pictures before that key frame: where decoding begins there, they cannot be shown.
+        H.264 has none: there every key frame (IDR) is shown before all that follows it.
+        """
+        if self.parameters.codec != "h265":
+            return False
+        data, at = self.data, 0
+        while at + 4 < len(data):
+            kind = data[at + 4] >> 1 & 63
+            if kind < _FIRST_NOT_SLICE:
+                return kind in _LEADING
+            at += 4 + int.from_bytes(data[at : at + 4], "big")
+        return False

@@ -131,6 +131,19 @@ def test_when_the_queue_is_full_the_reason_is_the_disk_and_recording_goes_on_lat
     assert second.start_us > first.end_us
 
 
+def test_sets_that_fit_into_no_file_are_a_gap_that_says_so_and_nothing_breaks() -> None:
+    case = Case()
+    many = VideoParameters("h264", (SPS,) * 32 + PARAMETERS.sets[1:], 1280, 720)
+    for n in range(60):
+        case.track.add(AccessUnit(n * STEP, n % 15 == 0, bytearray(100), many, 1000 * SECOND * 1000 + n * 66_666_666))
+    assert case.account.gap is not None
+    assert case.account.gap.reason is GapReason.UNSUPPORTED
+    assert "parameter sets" in case.account.gap.detail
+    assert not case.pipeline.begun
+    case.play(10, first=150)
+    assert case.account.gap is None
+
+
 def test_the_share_of_recorded_time_counts_files_that_are_still_open() -> None:
     case = Case()
     case.play(102)

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.recorder.groups import PIECE_BYTES, PIECE_TICKS, Break, GroupAssembler, Piece
+from vonggac.video.recorder.groups import HARD_BYTES, PIECE_BYTES, PIECE_TICKS, Break, GroupAssembler, Piece
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 PARAMETERS = VideoParameters("h264", (b"\x67sps", b"\x68pps"), 1280, 720, 0, 15.0)
@@ -83,6 +83,93 @@ def test_new_parameters_at_a_key_frame_lose_no_picture() -> None:
     pieces = pieces_of(units)
     assert [piece.broken_by for piece in pieces] == [Break.PARAMETERS, None]
     assert sum(len(piece.units) for piece in pieces) == 20
+
+
+@given(st.lists(st.integers(0, 3), min_size=60, max_size=120), st.sampled_from([None, 2]))
+def test_a_piece_of_reordered_pictures_ends_where_the_next_ones_first_picture_shows(
+    between: list[int], declared: int | None
+) -> None:
+    parameters = VideoParameters("h264", PARAMETERS.sets, 1280, 720, declared, 15.0)
+    shown, anchor = [0], 0
+    for count in between:  # so many pictures are sent after an anchor and shown before it
+        shown += [anchor + count + 1, *range(anchor + 1, anchor + count + 1)]
+        anchor += count + 1
+    units = [
+        AccessUnit(at * STEP, n == 0, bytearray(10), parameters, n * STEP * 100_000 // 9, 0)
+        for n, at in enumerate(shown)
+    ]
+    pieces = pieces_of(units)
+    assert [unit for piece in pieces for unit in piece.units] == units
+    assert len(pieces) >= len(shown) // 40
+    for before, after in itertools.pairwise(pieces):
+        assert before.end_pts == min(unit.pts for unit in after.units)
+        assert before.end_pts == max(unit.pts for unit in before.units) + STEP
+        assert before.clean
+        assert before.size == 10 * len(before.units)
+
+
+HEVC = VideoParameters("h265", (b"\x40\1vps", b"\x42\1sps", b"\x44\1pps"), 1280, 720, 2, 15.0)
+CRA, TRAIL, RADL, RASL = 21, 1, 7, 9
+
+
+def hevc_pictures(groups: int, *, lost_at: int | None = None) -> list[AccessUnit]:
+    """Groups of six whose key frame (CRA) is followed by two pictures that are shown before it."""
+    units = []
+    for n in range(groups * 6):
+        kind, shown = [(CRA, 2), (RASL, 0), (RADL, 1), (TRAIL, 3), (TRAIL, 4), (TRAIL, 5)][n % 6]
+        data = bytearray(b"\0\0\0\4\x4e\1se\0\0\0\3") + bytes((kind << 1, 1, 0x80))
+        pts = (n - n % 6 + shown) * STEP
+        units.append(AccessUnit(pts, kind == CRA, data, HEVC, n * STEP * 100_000 // 9, int(n == lost_at)))
+    return units
+
+
+def shown(pieces: list[Piece]) -> list[int]:
+    return [unit.pts // STEP for piece in pieces for unit in piece.units]
+
+
+def test_pictures_that_refer_to_what_was_before_the_first_key_frame_are_left_out() -> None:
+    assembler = GroupAssembler()
+    pieces = pieces_of(hevc_pictures(2), assembler)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 6, 7, 9, 10, 11]
+    assert assembler.dropped == 2
+
+
+def test_a_group_ends_where_the_first_picture_shows_that_leads_the_next_key_frame() -> None:
+    pieces = pieces_of(hevc_pictures(5))
+    assert [piece.end_pts for piece in pieces[:3]] == [6 * STEP, 12 * STEP, 18 * STEP]
+    assert all(piece.starts_group and not any(unit.key for unit in piece.units[1:]) for piece in pieces)
+    keys = [AccessUnit(n * STEP, True, bytearray(b"\0\0\0\3\x2a\1\x80"), HEVC, n * 66_666_666) for n in range(9)]
+    pieces = pieces_of(keys)
+    assert [len(piece.units) for piece in pieces] == [1] * 7 + [2]  # what is open at the end goes out together
+    assert [piece.end_pts for piece in pieces[:-1]] == [n * STEP for n in range(1, 8)]
+
+
+def test_time_that_stands_still_or_runs_back_keeps_no_piece_from_going_out() -> None:
+    unsaid = VideoParameters("h264", PARAMETERS.sets, 1280, 720, None, 15.0)
+    for backwards in (0, 1):
+        times = [*range(31), *(31 - backwards * n // 10 for n in range(400))]
+        units = [AccessUnit(at * STEP, n == 0, bytearray(50_000), unsaid, n * 66_666_666) for n, at in enumerate(times)]
+        assembler = GroupAssembler()
+        waiting = 0
+        for unit in units:
+            assembler.add(unit)
+            waiting = max(waiting, len(assembler.pending))
+        assert waiting * 50_000 < 2 * HARD_BYTES
+
+
+def test_so_are_they_after_a_loss_and_a_change_of_parameters_but_not_without_a_seam() -> None:
+    assembler = GroupAssembler()
+    pieces = pieces_of(hevc_pictures(4, lost_at=8), assembler)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 6, 14, 15, 16, 17, 20, 18, 19, 21, 22, 23]
+    # The second group was not known to be one yet: it goes out with the first.
+    assert [piece.broken_by for piece in pieces] == [Break.LOSS, None, None]
+    changed = VideoParameters("h265", (b"\x40\1vps", b"\x42\1other", b"\x44\1pps"), 1920, 1080, 2, 15.0)
+    units = hevc_pictures(3)
+    for unit in units[6:]:
+        unit.parameters = changed
+    pieces = pieces_of(units)
+    assert shown(pieces) == [2, 3, 4, 5, 8, 9, 10, 11, 14, 12, 13, 15, 16, 17]
+    assert [piece.broken_by for piece in pieces] == [Break.PARAMETERS, None, None]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(1, 200_000)), max_size=200))

@@ -14,11 +14,19 @@ from types import SimpleNamespace
 import pytest
 
 from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.h265 import H265Depacketiser
+from vonggac.video.rtsp.units import UnitDepacketiser
 from vonggac.video.stream import AccessUnit
 
 # Written by libx264 for 320×180 at 15 pictures a second, Baseline.
 SPS = bytes.fromhex("6742c00cda05067e7840000003004000000783c50aa8")
 PPS = bytes.fromhex("68ce0fc8")
+# Written by libx265 for the same.
+HEVC_SETS = (
+    bytes.fromhex("40010c01ffff01600000030090000003000003003cba0240"),
+    bytes.fromhex("42010101600000030090000003000003003ca00a080c1f3e5ba4a4c2e68080000003008000000784"),
+    bytes.fromhex("4401c073c189"),
+)
 
 
 @dataclass
@@ -69,6 +77,45 @@ class Packer:
 
 
 @dataclass
+class HevcPacker(Packer):
+    """The same for RFC 7798. `order_numbers`: as a camera with sprop-max-don-diff above 0 writes them."""
+
+    order_numbers: bool = False
+
+    def single(self, unit: bytes, timestamp: int, marker: bool = False) -> list[bytes]:
+        order = b"\0\7" if self.order_numbers else b""
+        return [self.packet(unit[:2] + order + unit[2:], timestamp, marker)]
+
+    def fragments(
+        self, unit: bytes, timestamp: int, marker: bool = False, size: int = 100, order: int | None = None
+    ) -> list[bytes]:
+        chunks = [unit[at : at + size] for at in range(2, len(unit), size)]
+        if len(chunks) < 2:
+            return self.single(unit, timestamp, marker)
+        packets = []
+        for number, chunk in enumerate(chunks):
+            first, last = number == 0, number == len(chunks) - 1
+            head = bytes((unit[0] & 0x81 | 49 << 1, unit[1], first << 7 | last << 6 | unit[0] >> 1 & 63))
+            extra = b"\0\7" if first and self.order_numbers else b""
+            packets.append(self.packet(head + extra + chunk, timestamp, marker and last))
+        return packets
+
+    def aggregate(self, kind: int, units: Iterable[bytes], timestamp: int, marker: bool = False) -> list[bytes]:
+        """AP; `kind` is there for RFC 6184's sake."""
+        payload = bytes((48 << 1, 1))
+        for number, unit in enumerate(units):
+            order = b"" if not self.order_numbers else b"\0" if number else b"\0\7"
+            payload += order + struct.pack(">H", len(unit)) + unit
+        return [self.packet(payload, timestamp, marker)]
+
+    def with_extension(self, packet: bytes, extension: bytes = b"") -> bytes:
+        """PACI: control information before what the packet carries."""
+        head, (first, second), rest = packet[:12], packet[12:14], packet[14:]
+        fields = (first >> 7) << 15 | (first >> 1 & 63) << 9 | len(extension) << 4
+        return head + bytes((50 << 1 | first & 1, second)) + struct.pack(">H", fields) + extension + rest
+
+
+@dataclass
 class Pictures:
     """Collects what a depacketiser hands over."""
 
@@ -96,7 +143,7 @@ def interleave(packets: Iterable[bytes], channel: int = 0) -> bytes:
     return b"".join(struct.pack(">BBH", 0x24, channel, len(packet)) + packet for packet in packets)
 
 
-def feed(depacketiser: H264Depacketiser, stream: bytes, cuts: Iterable[int] = (), now_ns: int = 1) -> None:
+def feed(depacketiser: UnitDepacketiser, stream: bytes, cuts: Iterable[int] = (), now_ns: int = 1) -> None:
     """Feed a stream of interleaved packets in pieces that end at `cuts`, as a connection does."""
     kept = b""
     ends = sorted({*(cut for cut in cuts if 0 < cut < len(stream)), len(stream)})
@@ -120,6 +167,61 @@ def slice_unit(body: bytes, *, key: bool = False, leads: bool = True) -> bytes:
     return bytes((0x65 if key else 0x41, 0x80 if leads else 0x40)) + body
 
 
+def hevc_slice_unit(body: bytes, *, key: bool = False, leads: bool = True, kind: int | None = None) -> bytes:
+    """The same in H.265: IDR_W_RADL or TRAIL_R, first_slice_segment_in_pic_flag, and whatever follows."""
+    if kind is None:
+        kind = 19 if key else 1
+    return bytes((kind << 1, 1, 0x80 if leads else 0x40)) + body
+
+
+def h264_kind(unit: bytes) -> int:
+    return unit[0] & 31
+
+
+def h265_kind(unit: bytes) -> int:
+    return unit[0] >> 1 & 63
+
+
+H264 = SimpleNamespace(
+    name="h264",
+    Depacketiser=H264Depacketiser,
+    Packer=Packer,
+    sets=(SPS, PPS),
+    set_kinds=(7, 8),
+    slice_unit=slice_unit,
+    kind=h264_kind,
+    is_slice=lambda unit: h264_kind(unit) <= 5,
+    sei=lambda data: b"\x06" + data,
+    delimiter=b"\x09\x10",
+    ways=("single", "fragments", "fu-b", 24, 25, 26, 27),
+)
+H265 = SimpleNamespace(
+    name="h265",
+    Depacketiser=H265Depacketiser,
+    Packer=HevcPacker,
+    sets=HEVC_SETS,
+    set_kinds=(32, 33, 34),
+    slice_unit=hevc_slice_unit,
+    kind=h265_kind,
+    is_slice=lambda unit: h265_kind(unit) < 32,
+    sei=lambda data: b"\x4e\x01" + data,
+    delimiter=b"\x46\x01\x10",
+    ways=("single", "fragments", "aggregate", "extension"),
+)
+
+
+@pytest.fixture(scope="session", params=[H264, H265], ids=["h264", "h265"])
+def codec(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """What tests of both codecs need of each: its packer, its units, its depacketiser."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def h265() -> SimpleNamespace:
+    """The same for what only H.265 has."""
+    return H265
+
+
 @pytest.fixture(scope="session")
 def rtp() -> SimpleNamespace:
     """The packer and what goes with it."""
@@ -136,20 +238,29 @@ def rtp() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def x264() -> Callable[..., list[SimpleNamespace]]:
+def encode() -> Callable[..., list[SimpleNamespace]]:
     """Encode a moving bar: a list of coded pictures in decoding order, each with `pts`, `key` and its units."""
     import av
     import numpy as np
 
-    def encode(frames: int = 30, bframes: int = 0, slices: int = 1, size: tuple[int, int] = (320, 180)) -> list:
+    def make(
+        codec: str = "h264",
+        frames: int = 30,
+        bframes: int = 0,
+        slices: int = 1,
+        size: tuple[int, int] = (320, 180),
+        more: str = "",
+    ) -> list:
         width, height = size
-        context = av.CodecContext.create("libx264", "w")
+        context = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.framerate, context.time_base, context.gop_size = 15, Fraction(1, 15), 10
-        context.options = {
-            "preset": "ultrafast",
-            "x264-params": f"bframes={bframes}:b-adapt=0:repeat-headers=1:aud=1:slices={slices}:threads=1",
-        }
+        params = f"bframes={bframes}:b-adapt=0:repeat-headers=1:aud=1:slices={slices}"
+        if codec == "h264":
+            context.options = {"preset": "ultrafast", "x264-params": f"{params}:threads=1"}
+        else:
+            params += f":keyint=10:min-keyint=10:scenecut=0:log-level=none:pools=1:frame-threads=1{more}"
+            context.options = {"preset": "ultrafast", "x265-params": params}
         packets = []
         for number in range(frames):
             picture = np.random.default_rng(number).integers(0, 60, (height * 3 // 2, width), np.uint8)
@@ -167,7 +278,7 @@ def x264() -> Callable[..., list[SimpleNamespace]]:
             for packet in packets
         ]
 
-    return encode
+    return make
 
 
 SDP = (

@@ -21,6 +21,14 @@ def test_a_description_gives_codec_rate_sets_and_control(sdp_text):
     assert [unit[0] & 31 for unit in video.parameter_sets] == [7, 8]
 
 
+def test_the_sets_of_h265_stand_in_three_parameters_and_come_in_the_order_of_the_standard():
+    (video,) = sdp.parse(
+        b"m=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\n"
+        b"a=fmtp:98 sprop-pps=RAHgdrAmQA==; sprop-sps=QgEBAWAAAAMAsA==,QgEBAWAAAAMAsB==;sprop-vps=QAEMAf//AWAAAAMA\r\n"
+    ).media
+    assert [unit[0] >> 1 for unit in video.parameter_sets] == [32, 33, 33, 34]
+
+
 def test_audio_metadata_and_a_second_video_are_told_apart():
     description = sdp.parse(
         b"v=0\nm=audio 0 RTP/AVP 8\nm=video 0 RTP/AVP 98\na=rtpmap: 98 h265/90000\n"

@@ -158,7 +158,7 @@ def test_a_refusal_to_describe_becomes_a_reason(talk, status, reason):
 @pytest.mark.parametrize(
     ("media", "words"),
     [
-        ("m=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\n", "H.265"),
+        ("m=video 0 RTP/AVP 98\r\na=rtpmap:98 AV1/90000\r\n", "AV1"),
         ("m=video 0 RTP/AVP 26\r\n", "Motion JPEG"),
         ("m=audio 0 RTP/AVP 0\r\n", "audio PCMU"),
         ("m=video 0 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\n", "SRTP"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+from vonggac.video.bits import BitReader, MalformedParameterSet
 from vonggac.video.mp4.errors import RecordingDamaged, UnusableParameters
 from vonggac.video.stream import VideoParameters
 
@@ -24,43 +25,23 @@ _DPI_72 = 0x00480000
 _MAX_SIDE = 65_535
 
 
-class _Bits:
-    """Reads a parameter set bit by bit, emulation prevention bytes taken out (H.264 §7.3.1, H.265 §7.3.1.1)."""
-
-    def __init__(self, unit: bytes) -> None:
-        payload = unit.replace(b"\0\0\3", b"\0\0")
-        self._value = int.from_bytes(payload, "big")
-        self._left = len(payload) * 8
-
-    def read(self, count: int) -> int:
-        if count > self._left:
-            raise UnusableParameters("A parameter set of this camera is cut off.")
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def golomb(self) -> int:
-        zeros = 0
-        while self.read(1) == 0:
-            zeros += 1
-            if zeros > 31:
-                raise UnusableParameters("A parameter set of this camera holds an impossible number.")
-        return (1 << zeros) - 1 + self.read(zeros)
-
-
 def sample_entry(parameters: VideoParameters) -> bytes:
     """Return the `avc1` or `hvc1` box of a stream; UnusableParameters where sets are missing or make no sense."""
     if not (0 < parameters.width <= _MAX_SIDE and 0 < parameters.height <= _MAX_SIDE):
         raise UnusableParameters(
             f"A picture of {parameters.width} × {parameters.height} does not fit into an MP4 file."
         )
-    if parameters.codec == "h264":
-        kind, record = b"avc1", _box(b"avcC", _avc_record(parameters.sets))
-    elif parameters.codec == "h265":
-        kind, record = b"hvc1", _box(b"hvcC", _hevc_record(parameters.sets))
-    else:
-        raise UnusableParameters(
-            f"The codec {parameters.codec!r} cannot be recorded; set the camera to H.264 or H.265."
-        )
+    try:
+        if parameters.codec == "h264":
+            kind, record = b"avc1", _box(b"avcC", _avc_record(parameters.sets))
+        elif parameters.codec == "h265":
+            kind, record = b"hvc1", _box(b"hvcC", _hevc_record(parameters.sets))
+        else:
+            raise UnusableParameters(
+                f"The codec {parameters.codec!r} cannot be recorded; set the camera to H.264 or H.265."
+            )
+    except MalformedParameterSet as error:
+        raise UnusableParameters(str(error)) from error
     visual = _VISUAL_ENTRY.pack(
         1, parameters.width, parameters.height, _DPI_72, _DPI_72, 0, 1, b"", 24, -1
     )  # data reference 1, one picture a sample, no compressor's name, 24 bits a pixel, no colour table
@@ -100,7 +81,8 @@ def codec_string(parameters: VideoParameters) -> str:
     space = ("", "A", "B", "C")[level[0] >> 6]
     tier = "H" if level[0] & 0x20 else "L"
     compatibility = int(f"{int.from_bytes(level[1:5], 'big'):032b}"[::-1], 2)
-    constraints = "".join(f".{byte:X}" for byte in level[5:11].rstrip(b"\0"))
+    # No profile uses more than 14 of the 48 bits of constraints; the others are to be ignored (H.265 §7.4.4).
+    constraints = "".join(f".{byte:X}" for byte in level[5:8].rstrip(b"\0"))
     return f"hvc1.{space}{level[0] & 31}.{compatibility:X}.{tier}{level[11]}{constraints}"
 
 
@@ -130,12 +112,12 @@ def _avc_record(sets: tuple[bytes, ...]) -> bytes:
     record = bytes((1, profile, compatibility, level, 0xFC | 3, 0xE0 | len(sps)))  # lengths of 4 bytes
     record += _length_prefixed(sps) + bytes((len(pps),)) + _length_prefixed(pps)
     if profile not in _AVC_WITHOUT_CHROMA:
-        bits = _Bits(sps[0][4:])
-        bits.golomb()  # seq_parameter_set_id
-        chroma = bits.golomb()
+        bits = BitReader(sps[0][4:])
+        bits.ue()  # seq_parameter_set_id
+        chroma = bits.ue()
         if chroma == 3:
-            bits.read(1)
-        luma_depth, chroma_depth = bits.golomb(), bits.golomb()
+            bits.bits(1)
+        luma_depth, chroma_depth = bits.ue(), bits.ue()
         if chroma > 3 or luma_depth > 6 or chroma_depth > 6:
             raise UnusableParameters("A parameter set of this camera gives an impossible colour format.")
         record += bytes((0xFC | chroma, 0xF8 | luma_depth, 0xF8 | chroma_depth, 0))
@@ -186,25 +168,25 @@ def _hevc_record(sets: tuple[bytes, ...]) -> bytes:
 
 def _hevc_colour(sps: bytes) -> tuple[int, int, int]:
     """Return (chroma format, luma bit depth − 8, chroma bit depth − 8), H.265 §7.3.2.2.1."""
-    bits = _Bits(sps[2:])
-    bits.read(4)
-    sub_layers = bits.read(3)
-    bits.read(1 + 96)
-    present = [(bits.read(1), bits.read(1)) for _ in range(sub_layers)]
+    bits = BitReader(sps[2:])
+    bits.bits(4)
+    sub_layers = bits.bits(3)
+    bits.bits(1 + 96)
+    present = [(bits.bits(1), bits.bits(1)) for _ in range(sub_layers)]
     if sub_layers:
-        bits.read(2 * (8 - sub_layers))
+        bits.bits(2 * (8 - sub_layers))
     for profile, level in present:
-        bits.read(88 * profile + 8 * level)
-    bits.golomb()
-    chroma = bits.golomb()
+        bits.bits(88 * profile + 8 * level)
+    bits.ue()
+    chroma = bits.ue()
     if chroma == 3:
-        bits.read(1)
-    bits.golomb()
-    bits.golomb()
-    if bits.read(1):
+        bits.bits(1)
+    bits.ue()
+    bits.ue()
+    if bits.bits(1):
         for _ in range(4):
-            bits.golomb()
-    luma_depth, chroma_depth = bits.golomb(), bits.golomb()
+            bits.ue()
+    luma_depth, chroma_depth = bits.ue(), bits.ue()
     if chroma > 3 or luma_depth > 7 or chroma_depth > 7:
         raise UnusableParameters("A parameter set of this camera gives an impossible colour format.")
     return chroma, luma_depth, chroma_depth

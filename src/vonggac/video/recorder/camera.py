@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vonggac.video.models import GapReason
-from vonggac.video.mp4 import nominal_duration, reorder_delay
+from vonggac.video.mp4 import UnusableParameters, init_segment, nominal_duration, reorder_delay
 from vonggac.video.recorder.account import CameraAccount
 from vonggac.video.recorder.anchor import TimeAnchor
 from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
@@ -100,8 +100,9 @@ class TrackRecorder:
             self._take(piece)
             if piece.broken_by is not None:
                 self._seam(piece.broken_by)
-        if self._assembler.waiting_for_key:
-            counters.dropped_frames += 1
+        if dropped := self._assembler.dropped:
+            self._assembler.dropped = 0
+            counters.dropped_frames += dropped
             return
         if self._anchor is None:
             self._begin_run(unit, arrived_us)
@@ -186,6 +187,11 @@ class TrackRecorder:
         volume = self._choose_volume()
         if volume is None:
             self.account.away(GapReason.VOLUME_LOST, "no volume can be written", begins_us)
+            return None
+        try:
+            init_segment(piece.parameters, presentation_delay=0)
+        except UnusableParameters as error:
+            self.account.away(GapReason.UNSUPPORTED, str(error), begins_us)
             return None
         begins_us = self.account.begins(begins_us)
         if self._lost_from_us is not None:

@@ -8,6 +8,7 @@ from vonggac.video.rtsp.address import CameraAddress, hide_secrets
 from vonggac.video.rtsp.client import MIN_BUFFER, STALL_S, RtspConnection, receive_window
 from vonggac.video.rtsp.errors import Reason, RtspError
 from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.rtcp import SenderReport
 from vonggac.video.rtsp.session import ArrivedReport, RtspSession, StreamDescription
 
@@ -17,6 +18,7 @@ __all__ = [
     "ArrivedReport",
     "CameraAddress",
     "H264Depacketiser",
+    "H265Depacketiser",
     "Reason",
     "RtspConnection",
     "RtspError",

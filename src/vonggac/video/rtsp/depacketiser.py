@@ -1,7 +1,7 @@
 """From RTP packets (RFC 3550) to pictures: what all video codecs have in common.
 
-Sequence numbers and losses, time stamps, and the assembly of one picture; a codec adds its payload format and its own
-fast loop over interleaved packets (`h264.py`).
+Sequence numbers and losses, time stamps, and the assembly of one picture; `units.py` adds what a picture is made of
+and the fast loop over interleaved packets, a codec its payload format (`h264.py`, `h265.py`).
 """
 
 from __future__ import annotations
@@ -88,11 +88,15 @@ class Depacketiser(ABC):
 
     @abstractmethod
     def _payload(self, view: memoryview, at: int, stop: int, timestamp: int, start: int) -> bool:
-        """Take one payload; `start` is its first two bytes. Return whether a marker bit would count here."""
+        """Take one payload; `start` holds its first bytes. Return whether a marker bit would count here."""
 
     @abstractmethod
     def _end_fragments(self) -> None:
         """Close the unit at `_unit_at`."""
+
+    def _start_of(self, view: memoryview, at: int, stop: int) -> int:
+        """Return the first bytes of a payload as `_payload` wants them: two of them, 0 for those that it lacks."""
+        return two_bytes(view, at, stop)
 
     def packet(self, view: memoryview, start: int, stop: int, now_ns: int) -> None:
         """Take one RTP packet, view[start:stop]."""
@@ -101,7 +105,7 @@ class Depacketiser(ABC):
             return
         (key,) = _FIRST_EIGHT.unpack_from(view, start)
         at = start + FIXED_HEADER
-        self._take(view, start, stop, key, _two_bytes(view, at, stop), now_ns)
+        self._take(view, start, stop, key, self._start_of(view, at, stop), now_ns)
 
     def finish(self) -> None:
         """Hand over the last picture of a stream that has ended, if its marker bit says that it is whole."""
@@ -114,14 +118,14 @@ class Depacketiser(ABC):
             return None
         return self._pts + (rtp_timestamp - self._timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
 
-    def _take(self, view: memoryview, start: int, stop: int, key: int, first_two: int, now_ns: int) -> None:
-        """Take one packet that the fast loop could not; `key`: its first 8 bytes, `first_two`: of its payload."""
+    def _take(self, view: memoryview, start: int, stop: int, key: int, first: int, now_ns: int) -> None:
+        """Take one packet that the fast loop could not; `key`: its first 8 bytes, `first`: those of its payload."""
         at = start + FIXED_HEADER
         if key & _SHAPE != self._shape:
             at, stop = self._unusual(view, start, stop, key)
             if at < 0:
                 return
-            first_two = _two_bytes(view, at, stop)
+            first = self._start_of(view, at, stop)
         self.packets += 1
         sequence = key >> 32 & 0xFFFF
         if sequence != self._expect >> 32 & 0xFFFF and not self._out_of_step(view, start, sequence):
@@ -129,7 +133,7 @@ class Depacketiser(ABC):
         self._expect = (key & _SEQUENCE_AND_TIME | self._shape) + ONE_PACKET
         if at >= stop:
             return
-        marker_counts = self._payload(view, at, stop, key & 0xFFFF_FFFF, first_two)
+        marker_counts = self._payload(view, at, stop, key & 0xFFFF_FFFF, first)
         self._touched_ns = now_ns
         if key & MARKER and self._has_slice:
             if not marker_counts:
@@ -137,6 +141,7 @@ class Depacketiser(ABC):
             elif self._marker_trust >= TRUSTED_AFTER:
                 self._finish_picture()
                 self._handed_over = True
+                self._marker_was_right()
             else:
                 self._marked = True
         if len(self._data) > MAX_PICTURE:
@@ -238,6 +243,10 @@ class Depacketiser(ABC):
         """Look at a key picture before it goes out: a codec's chance to bring `parameters` up to date."""
         return
 
+    def _marker_was_right(self) -> None:
+        """A picture went out on its marker bit, the slow way: a codec's chance to open a shorter one."""
+        return
+
     def _drop_picture(self) -> None:
         self._data = bytearray()
         self._has_slice = self._key = self._marked = False
@@ -263,7 +272,8 @@ class Depacketiser(ABC):
             self.oddities.add(oddity)
 
 
-def _two_bytes(view: memoryview, at: int, stop: int) -> int:
+def two_bytes(view: memoryview, at: int, stop: int) -> int:
+    """Return the two bytes at `at` as a number, 0 for those that lie behind `stop`."""
     if at + 2 <= stop:
         return view[at] << 8 | view[at + 1]
     return view[at] << 8 if at < stop else 0

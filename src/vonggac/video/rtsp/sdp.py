@@ -40,9 +40,9 @@ class Media:
 
     @property
     def parameter_sets(self) -> tuple[bytes, ...]:
-        """The sets of sprop-parameter-sets (RFC 6184 §8.1), those that can be read."""
-        sets = (_unbase64(text) for text in self.format.get("sprop-parameter-sets", "").split(",")[:16])
-        return tuple(one for one in sets if one)
+        """The sets of H.264 (RFC 6184 §8.1) or H.265 (RFC 7798 §7.1), those that can be read."""
+        texts = [text for name in _PARAMETER_SETS for text in self.format.get(name, "").split(",")[:16]]
+        return tuple(one for text in texts if (one := _unbase64(text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class SessionDescription:
     media: tuple[Media, ...]
 
 
+_PARAMETER_SETS = ("sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps")
 # Payload types that need no rtpmap (RFC 3551 §6), as far as cameras use them.
 _STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 26: ("JPEG", 90000), 32: ("MPV", 90000)}
 

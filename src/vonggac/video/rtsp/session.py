@@ -17,6 +17,7 @@ from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.depacketiser import Depacketiser
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.h264 import H264Depacketiser
+from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
 from vonggac.video.stream import AccessUnit, VideoParameters
 
@@ -32,7 +33,8 @@ MAX_OUTPUT = 65_536
 
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
-_CODECS_WITHOUT_RECORDING = {"H265": "H.265", "MP4V-ES": "MPEG-4", "JPEG": "Motion JPEG", "MPV": "MPEG-2", "AV1": "AV1"}
+_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265"}
+_CODECS_WITHOUT_RECORDING = {"MP4V-ES": "MPEG-4", "JPEG": "Motion JPEG", "MPV": "MPEG-2", "AV1": "AV1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,7 @@ class RtspSession:
         self._track = sdp.control_url(base, video.control) if video.control else self._base
         if max(len(self._base), len(self._track)) > MAX_URL:
             raise RtspError("protocol", f"The camera gives a control address of over {MAX_URL} characters.")
+        self.description.codec = _CODECS[video.encoding]
         self.description.declared_fps = video.framerate
         if video.clock_rate not in (0, 90_000):
             self._note(f"a clock rate of {video.clock_rate} announced, taken for 90000")
@@ -360,14 +363,7 @@ class RtspSession:
             self._media_channel = min(int(channels[1]), 255)
             self._rtcp_channel = int(channels[2]) if channels[2] else self._media_channel + 1
         assert self._video is not None  # SETUP follows its description
-        self._depacketiser = H264Depacketiser(
-            self._on_access_unit,
-            channel=self._media_channel,
-            payload_type=self._video.payload_type,
-            parameter_sets=self._video.parameter_sets,
-            declared_fps=self._video.framerate,
-            oddities=self.oddities,
-        )
+        self._depacketiser = _depacketiser(self._video, self._media_channel, self._on_access_unit, self.oddities)
         self._request("PLAY", self._base, ("Range", "npt=0.000-"))
 
     def _read_session(self, headers: Headers) -> None:
@@ -411,7 +407,23 @@ class RtspSession:
 
 def _recordable(media: sdp.Media) -> bool:
     secured = media.protocol.startswith("RTP/SAVP")
-    return media.kind == "video" and media.encoding == "H264" and media.payload_type >= 0 and not secured
+    return media.kind == "video" and media.encoding in _CODECS and media.payload_type >= 0 and not secured
+
+
+def _depacketiser(
+    video: sdp.Media, channel: int, on_access_unit: Callable[[AccessUnit], None], oddities: set[str]
+) -> Depacketiser:
+    depacketiser = (H265Depacketiser if _CODECS[video.encoding] == "h265" else H264Depacketiser)(
+        on_access_unit,
+        channel=channel,
+        payload_type=video.payload_type,
+        parameter_sets=video.parameter_sets,
+        declared_fps=video.framerate,
+        oddities=oddities,
+    )
+    if isinstance(depacketiser, H265Depacketiser):
+        depacketiser.order_numbers = video.format.get("sprop-max-don-diff", "0").strip("0") != ""
+    return depacketiser
 
 
 def _nothing_to_record(description: sdp.SessionDescription) -> RtspError:
@@ -422,7 +434,7 @@ def _nothing_to_record(description: sdp.SessionDescription) -> RtspError:
     codec = _CODECS_WITHOUT_RECORDING.get(videos[0].encoding, quoted(videos[0].encoding, 24) or "an unnamed codec")
     if videos[0].protocol.startswith("RTP/SAVP"):
         return RtspError("unsupported", "The camera encrypts its pictures (SRTP). Switch that off in the camera.")
-    return RtspError("unsupported", f"The camera sends {codec}, which cannot be recorded yet. Set it to H.264.")
+    return RtspError("unsupported", f"The camera sends {codec}, which cannot be recorded. Set it to H.264 or H.265.")
 
 
 def _failure(response: Response, method: str) -> RtspError:
