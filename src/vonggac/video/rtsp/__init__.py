@@ -10,6 +10,7 @@ from vonggac.video.rtsp.errors import Reason, RtspError
 from vonggac.video.rtsp.h264 import H264Depacketiser
 from vonggac.video.rtsp.rtcp import SenderReport
 from vonggac.video.rtsp.session import ArrivedReport, RtspSession, StreamDescription
+from vonggac.video.rtsp.transport import LowerTransport
 
 __all__ = [
     "MIN_BUFFER",
@@ -17,6 +18,7 @@ __all__ = [
     "ArrivedReport",
     "CameraAddress",
     "H264Depacketiser",
+    "LowerTransport",
     "Reason",
     "RtspConnection",
     "RtspError",
