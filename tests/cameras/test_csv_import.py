@@ -81,3 +81,16 @@ def test_a_province_of_cameras_is_imported_in_the_order_of_the_file(
     assert imported(database, box, tmp_path, "name,url\n" + rows) == list(range(1, 1125))
     with database.read() as session:
         assert service.sources(session, box)[1123].url == "rtsp://u:p1123@192.0.2.1/1123"
+
+
+def test_transport_and_pinned_certificate_may_be_columns(database: Database, box: SecretBox, tmp_path: Path) -> None:
+    pin = "AB:" * 31 + "CD"
+    text = f"name,url,transport,tls_fingerprint\na,rtsp://192.0.2.1/a,udp,\nb,rtsps://192.0.2.1/b,,{pin.lower()}\n"
+    assert imported(database, box, tmp_path, text) == [1, 2]
+    with database.read() as session:
+        assert [(one.transport, one.tls_fingerprint) for one in service.sources(session, box)] == [
+            ("udp", ""),
+            ("tcp", pin),
+        ]
+    with pytest.raises(BadRows, match="line 2: The transport must be one of tcp, udp"):
+        imported(database, box, tmp_path, "name,url,transport\nc,rtsp://192.0.2.1/c,http\n")

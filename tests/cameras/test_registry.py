@@ -283,3 +283,49 @@ def test_a_failed_addition_leaves_neither_rows_nor_events(database: Database, bo
 def test_a_camera_that_breaks_a_rule_is_refused_in_plain_words(fields: dict[str, str], words: str) -> None:
     with pytest.raises(Invalid, match=words):
         new_camera(**{"name": "a", "url": "rtsp://h/", "unit_id": uuid.uuid4(), **fields})  # type: ignore[arg-type]
+
+
+PIN = "AB:" * 31 + "CD"
+
+
+def test_how_pictures_travel_is_kept_changed_by_hand_and_told_to_the_recorder(
+    database: Database, box: SecretBox
+) -> None:
+    added(database, box, new(database, "a"), new(database, "b", transport="UDP"))
+    with database.read() as session:
+        assert [source.transport for source in service.sources(session, box)] == ["tcp", "udp"]
+    assert edited(database, box, "1", transport="udp") == ["transport"]
+    assert edited(database, box, "1", transport="udp") == []
+    with database.read() as session:
+        assert [source.transport for source in service.sources(session, box)] == ["udp", "udp"]
+    with pytest.raises(Invalid, match="must be one of tcp, udp"):
+        new(database, "c", transport="multicast")
+
+
+@pytest.mark.parametrize(
+    "written", [PIN, PIN.lower(), PIN.replace(":", ""), f"sha256 Fingerprint={PIN}", f"SHA256:{PIN.replace(':', '')}"]
+)
+def test_a_pinned_certificate_is_kept_in_one_form_however_it_is_written(
+    database: Database, box: SecretBox, written: str
+) -> None:
+    added(database, box, new(database, "a", "rtsps://192.0.2.1/a", tls_fingerprint=written))
+    with database.read() as session:
+        assert service.sources(session, box)[0].tls_fingerprint == PIN
+    assert edited(database, box, "1", tls_fingerprint="") == ["tls_fingerprint"]
+
+
+def test_what_does_not_go_together_with_an_encrypted_address_is_refused(database: Database, box: SecretBox) -> None:
+    with pytest.raises(Invalid, match="travel open"):
+        new(database, "a", "rtsps://192.0.2.1/a", transport="udp")
+    with pytest.raises(Invalid, match="rtsps://"):
+        new(database, "a", "rtsp://192.0.2.1/a", tls_fingerprint=PIN)
+    with pytest.raises(Invalid, match="64 hexadecimal digits"):
+        new(database, "a", "rtsps://192.0.2.1/a", tls_fingerprint="AB:CD")
+    added(database, box, new(database, "a", "rtsp://192.0.2.1/a", transport="udp"))
+    added(database, box, new(database, "b", "rtsps://192.0.2.1/b", tls_fingerprint=PIN))
+    with pytest.raises(Invalid, match="travel open"):
+        edited(database, box, "1", address=split_address("rtsps://192.0.2.1/a"))
+    with pytest.raises(Invalid, match="rtsps://"):
+        edited(database, box, "2", address=split_address("rtsp://192.0.2.1/b"))
+    changed = edited(database, box, "2", address=split_address("rtsp://192.0.2.1/b"), tls_fingerprint="")
+    assert set(changed) == {"url", "tls_fingerprint"}

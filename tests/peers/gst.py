@@ -27,7 +27,7 @@ class GstCamera:
     """GStreamer's RTSP server on loopback, from entering the block to leaving it.
 
     `clips` are files with H.264 or H.265; mount `/cam/N` plays the N-th, beginning anew after the last. With `user`,
-    `auth` is "digest" (MD5) or "basic".
+    `auth` is "digest" (MD5) or "basic". `tls`: a file with certificate and key (PEM), and its addresses are rtsps://.
     """
 
     clips: Sequence[Path]
@@ -39,6 +39,8 @@ class GstCamera:
     shared: bool = False
     sets_in_sdp_only: bool = False
     udp: bool = False
+    udp_only: bool = False
+    tls: Path | None = None
     mtu: int = 1400
     start_timeout_s: float = 30.0
     paths: list[str] = field(default_factory=list)
@@ -49,12 +51,16 @@ class GstCamera:
         name = self.user if user is None else user
         word = self.password if password is None else password
         credentials = f"{quote(name, safe='')}:{quote(word, safe='')}@" if name else ""
-        return f"rtsp://{credentials}127.0.0.1:{self.port}{self.paths[number - 1]}"
+        return f"{self._scheme}://{credentials}127.0.0.1:{self.port}{self.paths[number - 1]}"
 
     @property
     def open_url(self) -> str:
         """Address of the first mount without user and password."""
-        return f"rtsp://127.0.0.1:{self.port}{self.paths[0]}"
+        return f"{self._scheme}://127.0.0.1:{self.port}{self.paths[0]}"
+
+    @property
+    def _scheme(self) -> str:
+        return "rtsps" if self.tls else "rtsp"
 
     @property
     def pid(self) -> int:
@@ -99,6 +105,13 @@ class GstCamera:
         arguments = [f"--port={self.port}", f"--mtu={self.mtu}", f"--mounts={self.mounts or len(self.clips)}"]
         if self.user:
             arguments += [f"--user={self.user}", f"--auth={self.auth}"]
-        flags = {"--shared": self.shared, "--sets-in-sdp-only": self.sets_in_sdp_only, "--udp": self.udp}
+        if self.tls:
+            arguments.append(f"--tls={self.tls}")
+        flags = {
+            "--shared": self.shared,
+            "--sets-in-sdp-only": self.sets_in_sdp_only,
+            "--udp": self.udp,
+            "--udp-only": self.udp_only,
+        }
         arguments += [flag for flag, wanted in flags.items() if wanted]
         return [*arguments, *(str(clip) for clip in self.clips)]

@@ -27,7 +27,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402, F401 (GstApp gives appsrc its methods)
+from gi.repository import Gio, GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402, F401 (GstApp is for appsrc)
 
 ROLE = "viewer"
 LIVE_LATENCY_MS = 0  # Nothing jitters between the clip and the socket.
@@ -121,7 +121,7 @@ class Loop:
 class CameraFactory(GstRtspServer.RTSPMediaFactory):
     """One mount: makes the pipeline of each session (of all its sessions when shared)."""
 
-    def __init__(self, clip: Clip, *, shared: bool, in_band: bool, mtu: int, udp: bool) -> None:
+    def __init__(self, clip: Clip, *, shared: bool, in_band: bool, mtu: int, udp: bool, tcp: bool) -> None:
         super().__init__()
         self._clip = clip
         # Real cameras repeat the parameter sets before each key frame, bundled; without it only the SDP has them.
@@ -133,20 +133,24 @@ class CameraFactory(GstRtspServer.RTSPMediaFactory):
         )
         self.set_shared(shared)
         self.set_latency(LIVE_LATENCY_MS)
-        protocols = GstRtsp.RTSPLowerTrans.TCP
-        self.set_protocols(protocols | GstRtsp.RTSPLowerTrans.UDP if udp else protocols)
+        protocols = GstRtsp.RTSPLowerTrans.UNKNOWN
+        for wanted, lower in ((tcp, GstRtsp.RTSPLowerTrans.TCP), (udp, GstRtsp.RTSPLowerTrans.UDP)):
+            if wanted:
+                protocols |= lower
+        self.set_protocols(protocols)
 
     def do_create_element(self, _url: GstRtsp.RTSPUrl) -> Gst.Element:
         return Gst.parse_launch(self._launch)
 
     def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
+        # Overridden, the factory no longer hands on what it allows by itself.
+        media.set_protocols(self.get_protocols())
         # The loop lives as long as the appsrc that it is connected to.
         Loop(media.get_element().get_by_name("clip"), self._clip)
 
 
-def protect(server: GstRtspServer.RTSPServer, user: str, password: str, method: str) -> None:
+def protect(auth: GstRtspServer.RTSPAuth, user: str, password: str, method: str) -> None:
     """Let only this user in, by "basic" or "digest" (the bindings take one method, not both at once)."""
-    auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", ROLE)
     if method == "basic":
@@ -155,7 +159,13 @@ def protect(server: GstRtspServer.RTSPServer, user: str, password: str, method: 
     else:
         auth.add_digest(user, password, token)
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
-    server.set_auth(auth)
+
+
+def let_anyone_in(auth: GstRtspServer.RTSPAuth) -> None:
+    """Ask for no name: the server wants to know what a stranger may do."""
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", ROLE)
+    auth.set_default_token(token)
 
 
 def permissions() -> GstRtspServer.RTSPPermissions:
@@ -178,6 +188,8 @@ def main() -> None:
     parser.add_argument("--shared", action="store_true", help="sessions of a mount see the same moment")
     parser.add_argument("--sets-in-sdp-only", action="store_true", help="no parameter sets in the stream itself")
     parser.add_argument("--udp", action="store_true", help="offer UDP as well as TCP")
+    parser.add_argument("--udp-only", action="store_true", help="offer UDP and refuse TCP")
+    parser.add_argument("--tls", metavar="FILE", help="certificate and key (PEM): everything is encrypted (rtsps)")
     parser.add_argument("--mtu", type=int, default=1400, help="largest RTP packet in bytes")
     options = parser.parse_args()
 
@@ -187,8 +199,15 @@ def main() -> None:
     server.set_address("127.0.0.1")
     server.set_service(str(options.port))
     server.set_backlog(1024)
-    if options.user:
-        protect(server, options.user, os.environ["CAMERA_PASSWORD"], options.auth)
+    if options.user or options.tls:
+        auth = GstRtspServer.RTSPAuth()
+        if options.tls:
+            auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(options.tls))
+        if options.user:
+            protect(auth, options.user, os.environ["CAMERA_PASSWORD"], options.auth)
+        else:
+            let_anyone_in(auth)
+        server.set_auth(auth)
     mounts = server.get_mount_points()
     paths = [f"/cam/{number}" for number in range(1, (options.mounts or len(options.clips)) + 1)]
     for number, path in enumerate(paths):
@@ -197,9 +216,10 @@ def main() -> None:
             shared=options.shared,
             in_band=not options.sets_in_sdp_only,
             mtu=options.mtu,
-            udp=options.udp,
+            udp=options.udp or options.udp_only,
+            tcp=not options.udp_only,
         )
-        if options.user:
+        if options.user or options.tls:
             factory.set_permissions(permissions())
         mounts.add_factory(path, factory)
 

@@ -155,7 +155,7 @@ def test_a_server_that_answers_options_and_nothing_else_is_timed_out(
     done = check(answering(OPTIONS))
     assert done.exit_code == 1
     assert "✓ Connected to 127.0.0.1" in done.output
-    assert "takes our connection and then does not answer (10 s)" in done.output
+    assert "takes our connection and then does not answer DESCRIBE (10 s)" in done.output
     assert "Old camera" in done.output
 
 

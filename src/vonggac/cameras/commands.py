@@ -14,7 +14,16 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import csv_import, service
 from vonggac.cameras.address import Credentials, StreamAddress, check_credentials, split_address
 from vonggac.cameras.models import KINDS, Camera
-from vonggac.cameras.schemas import CameraChanges, camera_kind, camera_name, camera_position, new_camera
+from vonggac.cameras.schemas import (
+    TRANSPORTS,
+    CameraChanges,
+    Transport,
+    camera_kind,
+    camera_name,
+    camera_position,
+    new_camera,
+    tls_pin,
+)
 from vonggac.core.clock import microseconds, utc_now
 from vonggac.core.commands import LateGroup, data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
@@ -48,6 +57,12 @@ def camera() -> None:
 @click.option("--unit", metavar="UNIT", default="", help="Unit it belongs to, by code or path.  [default: the root]")
 @click.option("--kind", type=_KIND, default="overview", show_default=True, help="What it is for.")
 @click.option("--sub-url", default="", help="Address of its small stream, if it has one.")
+@click.option(
+    "--transport", type=click.Choice(TRANSPORTS), default="tcp", show_default=True, help="How its pictures travel."
+)
+@click.option(
+    "--tls-fingerprint", default="", metavar="SHA256", help="The one certificate an rtsps:// camera may show."
+)
 @click.option("--latitude", type=float, help="Degrees north (WGS 84), such as 11.735.")
 @click.option("--longitude", type=float, help="Degrees east (WGS 84), such as 108.373.")
 @click.option("--user", default="", help="User name, when it is not in URL.")
@@ -60,6 +75,8 @@ def add(
     unit: str,
     kind: str,
     sub_url: str,
+    transport: Transport,
+    tls_fingerprint: str,
     latitude: float | None,
     longitude: float | None,
     user: str,
@@ -70,6 +87,9 @@ def add(
     User and password may stand in URL (write @ : / ? # in them as %40 %3A %2F %3F %23). A password given by
     --password-file is not seen in the list of processes and not kept in the shell's history. To try an address first:
     vonggac camera check URL
+
+    Pictures travel inside the RTSP connection (tcp), or beside it (udp) where a camera can only do that. The
+    certificate of an rtsps:// camera must be issued by somebody this machine trusts, or be pinned by its fingerprint.
 
     \b
     Examples:
@@ -87,6 +107,8 @@ def add(
             sub_url=sub_url,
             latitude=latitude,
             longitude=longitude,
+            transport=transport,
+            tls_fingerprint=tls_fingerprint,
         )
         given = _given(user, password_file, new.address.credentials)
         added = service.add_camera(session, box, replace(new, address=replace(new.address, credentials=given)))
@@ -164,6 +186,8 @@ def show(data: Path, as_json: bool, camera_named: str) -> None:
 @click.option("--kind", type=_KIND, default=None, help="What it is for.")
 @click.option("--url", help="A new address; without user and password in it the stored ones are kept.")
 @click.option("--sub-url", help='Address of its small stream; "" takes it away.')
+@click.option("--transport", type=click.Choice(TRANSPORTS), default=None, help="How its pictures travel.")
+@click.option("--tls-fingerprint", metavar="SHA256", help='The certificate it must show; "" takes the pin away.')
 @click.option("--latitude", type=float, help="Degrees north (WGS 84).")
 @click.option("--longitude", type=float, help="Degrees east (WGS 84).")
 @click.option("--no-position", is_flag=True, help="Forget where it stands.")
@@ -180,6 +204,8 @@ def edit(
     kind: str | None,
     url: str | None,
     sub_url: str | None,
+    transport: Transport | None,
+    tls_fingerprint: str | None,
     latitude: float | None,
     longitude: float | None,
     no_position: bool,
@@ -195,6 +221,7 @@ def edit(
       vonggac camera edit 12 --name "Chợ Liên Nghĩa, cổng Nam" --unit lien-nghia
       vonggac camera edit 12 --url rtsp://192.0.2.20/stream1
       vonggac camera edit 12 --user admin --password-file pw.txt
+      vonggac camera edit 12 --transport udp
       vonggac camera edit 12 --disable
     """
     if no_password and (user or password_file):
@@ -220,6 +247,8 @@ def edit(
             position=camera_position(latitude, longitude),
             forget_position=no_position,
             enabled=enabled,
+            transport=transport,
+            tls_fingerprint=tls_pin(tls_fingerprint) if tls_fingerprint is not None else None,
         )
         changed = service.edit_camera(session, box, found, changes)
         detail = _detail(session, found, box)
@@ -263,8 +292,9 @@ def import_file(data: Path, as_json: bool, file: Path) -> None:
     """Add the cameras of a CSV file: all rows, or none when one is wrong.
 
     The first line names the columns, in any order: name and url; where wanted unit, kind (overview, ptz, plate),
-    latitude, longitude, sub_url, user, password. UTF-8. An empty unit is the root, an empty kind overview. Within a
-    unit a name, and in the whole centre an address, may be given once.
+    latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint. UTF-8. An empty unit is the
+    root, an empty kind overview, an empty transport tcp. Within a unit a name, and in the whole centre an address,
+    may be given once.
 
     \b
     Example:
@@ -336,6 +366,7 @@ def _row(row: Camera, units: dict[Any, Unit], status: dict[str, Any]) -> dict[st
         "name": row.name,
         "unit": units[row.unit_id].code,
         "kind": row.kind,
+        "transport": row.transport,
         "state": f"{state}: {reason}" if reason else state,
         "latitude": row.latitude,
         "longitude": row.longitude,
@@ -351,6 +382,7 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "detail": status.get("detail", ""),
         "url": found.url,
         "sub_url": found.sub_url,
+        "tls_fingerprint": found.tls_fingerprint,
         "credentials": _known(found, box),
         "folder": found.folder,
         "enabled": found.enabled,

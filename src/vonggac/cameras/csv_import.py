@@ -18,7 +18,9 @@ from vonggac.org import service as org
 from vonggac.org.csv_table import BadRows, Row, read_table
 
 REQUIRED = ("name", "url")
-OPTIONAL = ("unit", "kind", "latitude", "longitude", "sub_url", "user", "password")
+OPTIONAL = (
+    "unit", "kind", "latitude", "longitude", "sub_url", "user", "password", "transport", "tls_fingerprint",
+)  # fmt: skip
 _SLICE = 200
 """Cameras between two moves of a progress bar."""
 
@@ -73,6 +75,8 @@ def _read(row: Row, unit: uuid.UUID | VonggacError) -> NewCamera:
         sub_url=row["sub_url"],
         latitude=row["latitude"],
         longitude=row["longitude"],
+        transport=row["transport"],
+        tls_fingerprint=row["tls_fingerprint"],
     )
     if not row["user"]:
         if row["password"]:

@@ -33,6 +33,10 @@ class Camera(Base):
     sub_url: Mapped[str] = mapped_column(sa.Text, default="")
     secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     """Sealed JSON `{"url": [user, password], "sub_url": [user, password]}`, context `camera:<id>`."""
+    transport: Mapped[str] = mapped_column(sa.String(8), default="tcp", server_default="tcp")
+    """`tcp` (inside the RTSP connection) or `udp`: never changed but by hand."""
+    tls_fingerprint: Mapped[str] = mapped_column(sa.String(95), default="", server_default=sa.text("''"))
+    """SHA-256 of the one certificate that an rtsps:// camera may show, AB:CD:…; empty: any that this machine trusts."""
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     enabled: Mapped[bool] = mapped_column(default=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vonggac.cameras.address import Credentials, StreamAddress, split_address
 from vonggac.cameras.models import KINDS
@@ -12,6 +14,10 @@ from vonggac.core import text
 from vonggac.core.errors import Invalid
 
 NAME_LENGTH = 200
+Transport = Literal["tcp", "udp"]
+TRANSPORTS: tuple[Transport, ...] = ("tcp", "udp")
+"""How the pictures travel: `tcp` inside the RTSP connection, `udp` beside it."""
+_PIN = re.compile(r"(?i)(?:sha-?256[ :=]*(?:fingerprint=)?)?((?:[0-9a-f]{2}[: ]?){31}[0-9a-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class NewCamera:
     latitude: float | None = None
     longitude: float | None = None
     enabled: bool = True
+    transport: Transport = "tcp"
+    tls_fingerprint: str = ""
 
     def with_credentials(self, credentials: Credentials) -> NewCamera:
         """Return the same camera with user and password given apart from its address."""
@@ -49,6 +57,9 @@ class CameraChanges:
     """Latitude and longitude in degrees (WGS 84)."""
     forget_position: bool = False
     enabled: bool | None = None
+    transport: Transport | None = None
+    tls_fingerprint: str | None = None
+    """As `tls_pin` returns it; "" takes the pin away."""
 
 
 def new_camera(
@@ -60,17 +71,24 @@ def new_camera(
     sub_url: str = "",
     latitude: str | float | None = None,
     longitude: str | float | None = None,
+    transport: str = "",
+    tls_fingerprint: str = "",
 ) -> NewCamera:
     """Return a checked camera; Invalid says which field breaks which rule. Empty texts count as not given."""
     position = camera_position(latitude, longitude)
+    address = split_address(url)
+    travels, pin = camera_transport(transport or "tcp"), tls_pin(tls_fingerprint)
+    check_transport(travels, address.url, pin)
     return NewCamera(
         name=camera_name(name),
-        address=split_address(url),
+        address=address,
         unit_id=unit_id,
         kind=camera_kind(kind or "overview"),
         sub_address=split_address(sub_url) if sub_url.strip() else None,
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
+        transport=travels,
+        tls_fingerprint=pin,
     )
 
 
@@ -94,6 +112,36 @@ def camera_kind(value: str) -> str:
     if kind not in KINDS:
         raise Invalid(f"The kind must be one of {', '.join(KINDS)}, not {value.strip()[:40]!r}.")
     return kind
+
+
+def camera_transport(value: str) -> Transport:
+    """Return a transport that exists."""
+    for transport in TRANSPORTS:
+        if value.strip().lower() == transport:
+            return transport
+    raise Invalid(f"The transport must be one of {', '.join(TRANSPORTS)}, not {value.strip()[:40]!r}.")
+
+
+def tls_pin(value: str) -> str:
+    """Return a SHA-256 fingerprint as AB:CD:…, "" for none; with or without colons and case, as tools print it."""
+    if not value.strip():
+        return ""
+    match = _PIN.fullmatch(value.strip())
+    if match is None:
+        raise Invalid(
+            "A fingerprint is the SHA-256 of the camera's certificate: 64 hexadecimal digits, as "
+            "`vonggac camera check rtsps://…` prints them."
+        )
+    return bytes.fromhex(match[1].replace(":", "").replace(" ", "")).hex(":").upper()
+
+
+def check_transport(transport: Transport, url: str, tls_fingerprint: str) -> None:
+    """Refuse with Invalid what does not go together with the address."""
+    secure = url.lower().startswith("rtsps://")
+    if secure and transport == "udp":
+        raise Invalid("Over UDP the pictures of an rtsps:// camera would travel open. Use tcp, or rtsp://.")
+    if tls_fingerprint and not secure:
+        raise Invalid("Only an rtsps:// address has a certificate to pin.")
 
 
 def camera_position(latitude: str | float | None, longitude: str | float | None) -> tuple[float, float] | None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import events
 from vonggac.cameras.address import Credentials, StreamAddress, host_of, join_address
 from vonggac.cameras.models import Camera
-from vonggac.cameras.schemas import CameraChanges, NewCamera
+from vonggac.cameras.schemas import CameraChanges, NewCamera, Transport, camera_transport, check_transport
 from vonggac.core import text
 from vonggac.core.clock import utc_now
 from vonggac.core.errors import Invalid, NotFound, VonggacError
@@ -48,6 +48,9 @@ class CameraSource:
     sub_url: str = field(repr=False)
     """The same of the sub-stream; empty when there is none."""
     enabled: bool = True
+    transport: Transport = "tcp"
+    tls_fingerprint: str = ""
+    """SHA-256 of the certificate that an rtsps:// camera must show; empty: any that this machine trusts."""
     fault: str = ""
     """Why the stored credentials could not be opened, in plain words; the addresses are then without them."""
 
@@ -110,7 +113,13 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
     """
     if camera.removed_at is not None:
         raise Invalid(f"Camera {camera.number} was removed and cannot be changed. Add it anew instead.")
-    wanted: dict[str, Any] = {"unit_id": changes.unit_id, "kind": changes.kind, "enabled": changes.enabled}
+    wanted: dict[str, Any] = {
+        "unit_id": changes.unit_id,
+        "kind": changes.kind,
+        "enabled": changes.enabled,
+        "transport": changes.transport,
+        "tls_fingerprint": changes.tls_fingerprint,
+    }
     if changes.name is not None:
         wanted |= _name_columns(changes.name)
     wanted = {name: value for name, value in wanted.items() if value is not None}
@@ -120,6 +129,9 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
     streams = _changed_streams(camera, changes, before or {})
     wanted |= {column: address.url for column, address in streams.items()}
     changed = [name for name, value in wanted.items() if getattr(camera, name) != value]
+    if {"url", "transport", "tls_fingerprint"} & set(changed):
+        travels = camera_transport(wanted.get("transport", camera.transport))
+        check_transport(travels, wanted["url"], wanted.get("tls_fingerprint", camera.tls_fingerprint))
     sealed = _sealable(streams)
     if sealed != before:
         wanted["secret"] = _seal(sealed, camera.id, box)
@@ -227,12 +239,14 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
             Camera.url,
             Camera.sub_url,
             Camera.secret,
+            Camera.transport,
+            Camera.tls_fingerprint,
         )
         .where(Camera.removed_at.is_(None), Camera.enabled)
         .order_by(Camera.number)
     )
     found = []
-    for key, number, name, folder, unit_id, url, sub_url, secret in session.execute(query):
+    for key, number, name, folder, unit_id, url, sub_url, secret, transport, pin in session.execute(query):
         opened: _Opened = {}
         fault = ""
         if secret is not None:
@@ -242,7 +256,12 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
                 # One row of another key must not stop the recording of the others.
                 fault = str(error)
         main, sub = (_whole_url(opened, column, url, sub_url) for column in STREAMS.values())
-        found.append(CameraSource(key, number, name, folder, unit_id, main, sub, fault=fault))
+        travels = camera_transport(transport)
+        found.append(
+            CameraSource(
+                key, number, name, folder, unit_id, main, sub, transport=travels, tls_fingerprint=pin, fault=fault
+            )
+        )
     return found
 
 
@@ -318,6 +337,8 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
         latitude=new.latitude,
         longitude=new.longitude,
         enabled=new.enabled,
+        transport=new.transport,
+        tls_fingerprint=new.tls_fingerprint,
         created_at=utc_now(),
     )
 

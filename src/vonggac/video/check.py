@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from vonggac.video.recorder.connection import ASSUMED_BITS_PER_S
 from vonggac.video.recorder.groups import JUMP_TICKS
 from vonggac.video.rtsp import (
     CameraAddress,
+    LowerTransport,
     Reason,
     RtspConnection,
     RtspError,
@@ -30,7 +30,8 @@ from vonggac.video.rtsp import (
     hevc_sps,
     receive_window,
 )
-from vonggac.video.rtsp.client import Clock
+from vonggac.video.rtsp.certificates import Certificate, read_certificate
+from vonggac.video.rtsp.connecting import shown_certificate
 from vonggac.video.rtsp.sps import SPS, parse_sps
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
@@ -59,6 +60,7 @@ ADVICE: dict[Reason, str] = {
     "stalled": "Restart the camera; look whether it allows another viewer (some allow two or three).",
     "closed": "Look whether the camera allows another viewer (some allow two or three), and restart it.",
     "protocol": "Is this really the address of a camera? A newer firmware of the maker may help.",
+    "untrusted": "Look up the fingerprint in the camera's own web page. If it is the one below, it is this camera's.",
     "unsupported": "Change the video format in the camera's web page, or give the address of another of its streams.",
 }
 _HOW_TO_LOG_IN = "Or give them apart from it, unseen by others: --user NAME --password-file FILE"
@@ -270,7 +272,7 @@ class Step:
     """One step of a check, as it happened."""
 
     name: str
-    """`connect`, `log-in`, `description`, `play`, `picture` or `measure`."""
+    """`connect`, `encryption`, `log-in`, `description`, `play`, `picture` or `measure`."""
     words: str
     after_ms: int
     """Since the check began."""
@@ -289,6 +291,9 @@ class CheckReport:
     advice: str = ""
     server: str = ""
     log_in: str = ""
+    transport: LowerTransport = "tcp"
+    certificate: Certificate | None = None
+    """What an rtsps camera has shown, believed or not."""
     left_out: tuple[str, ...] = ()
     oddities: tuple[str, ...] = ()
     packets: int = 0
@@ -313,20 +318,24 @@ async def check_camera(
     address: CameraAddress,
     *,
     seconds: float,
+    transport: LowerTransport = "tcp",
+    tls_fingerprint: str = "",
     tell: Callable[[Step], None] = lambda step: None,
     settings: RecorderSettings | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
 ) -> CheckReport:
     """Play a camera for `seconds` after its first picture and report; whatever the camera does, nothing is raised.
 
-    `tell` hears of each step when it is done.
+    `tell` hears of each step when it is done. `tls_fingerprint` pins the certificate of an rtsps camera.
     """
-    check = _Check(address, tell, settings or RecorderSettings())
+    check = _Check(address, transport, tls_fingerprint, tell, settings or RecorderSettings())
     try:
         await check.play(seconds)
     except RtspError as error:
         without = error.reason == "unauthorised" and address.username is None
         check.report.fail(error.reason, str(error), _HOW_TO_LOG_IN if without else "")
+        if error.reason == "untrusted":
+            await check.look_at_certificate()
     check.sum_up(now_us)
     if check.report.usable:
         _judge(check.report, seconds)
@@ -336,9 +345,17 @@ async def check_camera(
 class _Check:
     """One run of `check_camera`."""
 
-    def __init__(self, address: CameraAddress, tell: Callable[[Step], None], settings: RecorderSettings) -> None:
-        self.report = CheckReport(address.redacted)
+    def __init__(
+        self,
+        address: CameraAddress,
+        transport: LowerTransport,
+        tls_fingerprint: str,
+        tell: Callable[[Step], None],
+        settings: RecorderSettings,
+    ) -> None:
+        self.report = CheckReport(address.redacted, transport=transport)
         self._address = address
+        self._tls_fingerprint = tls_fingerprint
         self._tell = tell
         self._settings = settings
         self._began = time.monotonic()
@@ -348,25 +365,20 @@ class _Check:
 
     async def play(self, seconds: float) -> None:
         """Go through all steps; RtspError where one fails."""
-        settings, connected = self._settings, self._connected
-
-        class Watched(RtspConnection):
-            """Says when the camera has taken the connection, before it is asked anything."""
-
-            def __init__(
-                self, session: RtspSession, sock: socket.socket, buffer: memoryview, clock: Clock, stall_timeout: float
-            ) -> None:
-                super().__init__(session, sock, buffer, clock, stall_timeout)
-                connected(session)
-
-        connection = await Watched.open(
+        settings = self._settings
+        connection = await RtspConnection.open(
             self._address,
+            transport=self.report.transport,
+            tls_fingerprint=self._tls_fingerprint,
             on_access_unit=self._take,
             window=receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S),
             connect_timeout=settings.connect_timeout_seconds,
             stall_timeout=settings.stall_seconds,
+            on_connected=self._connected,
         )
         async with connection:
+            if connection.encryption:
+                self._encrypted(connection.encryption, read_certificate(connection.certificate))
             self._plays(connection.session.description)
             connection.read_promptly()
             ended = asyncio.ensure_future(connection.ended())
@@ -419,6 +431,18 @@ class _Check:
     def _connected(self, session: RtspSession) -> None:
         self._session = session
         self._step("connect", f"Connected to {self._address.host}, port {self._address.port}")
+
+    async def look_at_certificate(self) -> None:
+        """Put into the report what the camera shows, for a person to compare; nothing is sent to it."""
+        with contextlib.suppress(RtspError, TimeoutError):
+            async with asyncio.timeout(self._settings.connect_timeout_seconds):
+                der, _ = await shown_certificate(self._address)
+            self.report.certificate = read_certificate(der)
+
+    def _encrypted(self, version: str, certificate: Certificate) -> None:
+        self.report.certificate = certificate
+        by = "its pinned certificate" if self._tls_fingerprint else f"a certificate of {certificate.issuer}"
+        self._step("encryption", f"Encrypted ({version}), believed by {by}")
 
     def _plays(self, description: StreamDescription) -> None:
         kind = description.authentication

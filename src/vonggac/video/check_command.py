@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from vonggac.cameras.address import check_credentials
+from vonggac.cameras.schemas import TRANSPORTS, check_transport, tls_pin
 from vonggac.core.commands import emit, json_option
 from vonggac.core.errors import Invalid, VonggacError
 from vonggac.video.check import CheckReport, Findings, Step, check_camera
-from vonggac.video.rtsp import CameraAddress
+from vonggac.video.rtsp import CameraAddress, LowerTransport
 
 RATE_TOLERANCE = 0.05
 """Declared and sent frame rate may differ by this share."""
@@ -47,7 +48,10 @@ class Concern:
     help="How long to watch after the first picture.",
 )
 @click.option(
-    "--transport", type=click.Choice(["tcp"]), default="tcp", show_default=True, help="How the pictures travel."
+    "--transport", type=click.Choice(TRANSPORTS), default="tcp", show_default=True, help="How the pictures travel."
+)
+@click.option(
+    "--tls-fingerprint", default="", metavar="SHA256", help="The certificate that an rtsps:// camera must show."
 )
 @click.option("--user", default="", help="User name, when it is not in URL.")
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the password.")
@@ -61,7 +65,8 @@ class Concern:
 def check(
     url: str,
     seconds: float,
-    transport: str,
+    transport: LowerTransport,
+    tls_fingerprint: str,
     user: str,
     password_file: Path | None,
     picture: Path | None,
@@ -71,25 +76,38 @@ def check(
 
     Needs no centre, and stores nothing. Told are the steps as they happen, then format, size, frame rate as declared
     and as sent, key frames, bit rate, losses, the camera's clock against this machine's, and whatever is unusual. Exit
-    status 0 when the camera can be recorded, 1 when not.
+    status 0 when the camera can be recorded, 1 when not. Of an rtsps:// camera its certificate is told, too, believed
+    or not, with the fingerprint by which it can be pinned (--tls-fingerprint).
 
     \b
     Examples:
       vonggac camera check rtsp://192.0.2.10/stream1 --user admin --password-file password.txt
       vonggac camera check "rtsp://admin:secret@192.0.2.11:554/live?ch=1" --seconds 60 --picture gate.jpg
+      vonggac camera check rtsp://192.0.2.12/stream1 --transport udp
+      vonggac camera check rtsps://192.0.2.13/stream1
     """
     import uvloop
 
     if picture is not None and picture.exists():
         raise Invalid(f"{picture} exists already. Give another name for the picture.")
     address = _address(url, user, password_file)
+    pinned = tls_pin(tls_fingerprint)
+    check_transport(transport, url, pinned)
 
     def tell(step: Step) -> None:
         click.echo(f"{click.style('✓', fg='green')} {step.words}")
 
     if not as_json:
         click.echo(f"Checking {address.redacted} (RTP over {transport.upper()})")
-    report = uvloop.run(check_camera(address, seconds=seconds, tell=(lambda step: None) if as_json else tell))
+    report = uvloop.run(
+        check_camera(
+            address,
+            seconds=seconds,
+            transport=transport,
+            tls_fingerprint=pinned,
+            tell=(lambda step: None) if as_json else tell,
+        )
+    )
     found = concerns(report)
     picture_fault = _keep_picture(report, picture) if picture is not None else ""
     if as_json:
@@ -114,7 +132,9 @@ def concerns(report: CheckReport) -> list[Concern]:
                 "loss",
                 f"{report.lost_packets} of its packets are missing ({share:.2%}): pictures up to the next key frame "
                 "are lost each time.",
-                "Over TCP packets are lost in the camera itself: lower its bit rate, or the number of its viewers.",
+                "Over TCP packets are lost in the camera itself: lower its bit rate, or the number of its viewers."
+                if report.transport == "tcp"
+                else "Over UDP they are lost on the way: look at cable and switch, or record over TCP.",
             )
         )
     if seen is not None:
@@ -210,6 +230,13 @@ def sentences(report: CheckReport) -> list[tuple[str, str]]:
         lost = "none lost" if not report.lost_packets else f"{report.lost_packets} lost"
         lines.append(("packets", f"{report.packets}, {lost}"))
         lines.append(("clock", _clock(report.clock_offset_us)))
+    if (certificate := report.certificate) is not None:
+        signed = "itself" if certificate.self_signed else certificate.issuer
+        lines += [
+            ("certificate", f"{certificate.subject}, signed by {signed}"),
+            ("valid", f"{certificate.valid_from:%Y-%m-%d} to {certificate.valid_until:%Y-%m-%d}"),
+            ("fingerprint", certificate.fingerprint),
+        ]
     if report.left_out:
         lines.append(("left out", f"{', '.join(report.left_out)} (only the picture is recorded)"))
     if report.oddities:
@@ -238,6 +265,8 @@ def as_data(report: CheckReport, found: list[Concern], picture: Path | None) -> 
         "steps": report.steps,
         "server": report.server,
         "log_in": report.log_in,
+        "transport": report.transport,
+        "certificate": report.certificate,
         "findings": None if report.findings is None else asdict(report.findings),
         "packets": report.packets,
         "lost_packets": report.lost_packets,

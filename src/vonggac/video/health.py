@@ -59,6 +59,7 @@ REASON_WORDS: dict[str, str] = {
     GapReason.CLOSED: N_("The camera ended the connection"),
     GapReason.PROTOCOL: N_("The camera answers in an unusable way"),
     GapReason.UNSUPPORTED: N_("The video format cannot be recorded"),
+    GapReason.UNTRUSTED: N_("The certificate of the camera is not trusted"),
     GapReason.LOSS: N_("Data was lost on the way"),
     GapReason.DISK: N_("The disk takes nothing more"),
     GapReason.VOLUME_LOST: N_("The disk for recordings is not there"),

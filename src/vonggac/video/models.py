@@ -38,6 +38,7 @@ class GapReason(enum.StrEnum):
     CLOSED = "closed"
     PROTOCOL = "protocol"
     UNSUPPORTED = "unsupported"
+    UNTRUSTED = "untrusted"
     LOSS = "loss"
     DISK = "disk"
     VOLUME_LOST = "volume_lost"

@@ -313,8 +313,8 @@ class ScriptedCamera:
         self.writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
         await self.writer.drain()
 
-    async def play(self, sdp: str = SDP, *, session: str = "77;timeout=60") -> None:
-        """Go through the whole handshake, up to the answer to PLAY."""
+    async def play(self, sdp: str = SDP, *, session: str = "77;timeout=60", and_then: bytes = b"") -> None:
+        """Go through the whole handshake, up to the answer to PLAY, in one breath with `and_then`."""
         while True:
             method, _, headers = await self.request()
             if method == "OPTIONS":
@@ -324,12 +324,19 @@ class ScriptedCamera:
             elif method == "SETUP":
                 await self.reply(headers, "200 OK", f"Transport: {headers['transport']}", f"Session: {session}")
             elif method == "PLAY":
-                await self.reply(headers, "200 OK", f"Session: {session}")
+                self.writer.write(f"RTSP/1.0 200 OK\r\nCSeq: {headers['cseq']}\r\nSession: {session}\r\n\r\n".encode())
+                await self.send(and_then)
                 return
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+
+
+@pytest.fixture(scope="session")
+def scripted() -> type[ScriptedCamera]:
+    """The camera itself, for a server that a test makes: `scripted(reader, writer)`."""
+    return ScriptedCamera
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ def report(ntp_seconds: int, fraction: int = 0, rtp_timestamp: int = 9) -> bytes
 
 def test_a_sender_report_gives_the_wall_clock_of_an_rtp_time():
     compound = rtcp.parse(report(3_999_999_999, 1 << 31))
-    assert compound.report == rtcp.SenderReport(0xAB, (3_999_999_999 - 2_208_988_800) * 1_000_000 + 500_000, 9)
+    middle = (3_999_999_999 & 0xFFFF) << 16 | 1 << 15
+    assert compound.report == rtcp.SenderReport(0xAB, (3_999_999_999 - 2_208_988_800) * 1_000_000 + 500_000, 9, middle)
     assert not compound.bye
 
 

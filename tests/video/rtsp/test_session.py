@@ -85,7 +85,7 @@ def test_the_handshake_asks_in_order_and_only_for_the_video(talk, sdp_text):
     description = talk.session.description
     assert (description.server, description.left_out) == ("Some Camera/1.0", ("audio PCMA",))
     assert (description.declared_fps, description.session_timeout_s) == (15.0, 80)
-    assert talk.session.oddities == {"audio PCMA left out"}
+    assert talk.session.oddities == {"audio PCMA left out", "other channels than we asked for"}
     assert "s3cret" not in talk.asked
 
 
@@ -281,9 +281,48 @@ def test_teardown_ends_the_session_while_packets_still_come(talk, rtp):
     assert talk.pictures == []
 
 
-def test_a_stream_out_of_step_is_a_protocol_error(talk):
+def said_in_pieces(session, stream: bytes, size: int) -> None:
+    """Receive a stream as a connection does: what was not used stands before the next bytes."""
+    kept = b""
+    for at in range(0, len(stream), size):
+        data = kept + stream[at : at + size]
+        kept = data[session.receive(memoryview(data), len(data), 0) :]
+        assert len(kept) <= 65_540
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 100_000])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\x80\x60\x12\x34 lost its step", b"\xff" * 3000, b"$", b"\r\n\x00$$\x00", b"XYZ!", bytes(40)],
+    ids=["words", "many", "dollar", "mixed", "letters", "zeros"],
+)
+def test_garbage_between_packets_is_passed_over_and_the_next_packet_found(talk, rtp, garbage, size):
+    talk.playing()
+    packer, stream = rtp.Packer(), b""
+    for number in range(40):
+        packets = packer.fragments(
+            rtp.slice_unit(bytes([number + 1]) * 900, key=number == 0), number * 6000, marker=True
+        )
+        stream += rtp.interleave(packets) + (garbage if number == 2 else b"")
+    said_in_pieces(talk.session, stream, size)
+    talk.session.end_of_stream()
+    seen = [unit.data[-1] for unit in talk.pictures]
+    # A lone dollar is taken for the head of a packet: what it covers is lost, and no more.
+    assert seen == [*range(1, 41)] or (b"$" in garbage and seen[:3] == [1, 2, 3] and seen[-30:] == [*range(11, 41)])
+    if b"$" not in garbage:
+        assert talk.session.oddities == {"bytes between packets passed over"}
+
+
+def test_garbage_without_end_is_a_protocol_error(talk):
+    talk.playing()
     with pytest.raises(RtspError) as error:
-        talk.playing().say(b"\x80\x60\x12\x34 lost its step")
+        said_in_pieces(talk.session, b"\x80\x60\x12\x34 lost its step" * 5000, 4000)
+    assert error.value.reason == "protocol"
+
+
+def test_garbage_before_the_stream_plays_is_a_protocol_error(talk):
+    with pytest.raises(RtspError) as error:
+        talk.start().say(b"\x80\x60\x12\x34 lost its step")
     assert error.value.reason == "protocol"
 
 

@@ -15,12 +15,19 @@ from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
 from vonggac.video.recorder.camera import TrackRecorder
+from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
 from vonggac.video.recorder.reading import ReadingRound, pause_s
 from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, receive_window
 from vonggac.video.stream import AccessUnit
 
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_LAST_S = 30.0
+FULL_PAUSE_S = 10.0
+"""Least pause after “no room”: a camera that keeps dead sessions is not helped by being asked."""
+LOCK_PAUSE_S = 20.0
+"""Least pause after a refused password: many cameras lock themselves after some tries. A new one is tried at once."""
+ASSUMED_SESSION_S = 60
+"""For so long a camera keeps a session whose end it was not told, where it has not said otherwise (RFC 2326 §12.37)."""
 HEALTHY_S = 30.0
 """A connection that recorded for so long was a good one: the next failure begins at the first back-off again."""
 ASSUMED_BITS_PER_S = 4_000_000.0
@@ -55,7 +62,7 @@ class CameraConnection:
         *,
         settings: RecorderSettings,
         reading: ReadingRound,
-        gate: asyncio.Semaphore,
+        gate: ConnectGate,
         now_us: Callable[[], int],
         limit: RateLimit,
         rng: random.Random,
@@ -74,6 +81,8 @@ class CameraConnection:
         self._log = get_logger()
         self._watched = False
         self._connection: RtspConnection | None = None
+        self._hung = False  # the last try took longer than the gate has patience
+        self._kept_until_us = self._kept_from_before(now_us())
         self._pause_s = 0.0
         self._seen = (0, 0.0)
 
@@ -81,14 +90,15 @@ class CameraConnection:
         """Record until cancelled; never returns by itself."""
         back_off = BackOff(BACK_OFF_FIRST_S, BACK_OFF_LAST_S, self._rng.random)
         while True:
-            began = time.monotonic()
+            began, least_s = time.monotonic(), 0.0
             try:
                 await self._record_once()
             except RtspError as error:
-                self._away(GapReason(error.reason), str(error))
+                self._away(GapReason(error.reason), f"{error}{self._who_holds_it(error)}")
+                least_s = self._least_pause_s(error)
             if time.monotonic() - began > HEALTHY_S and self.track.counters.frames:
                 back_off.reset()
-            await asyncio.sleep(back_off.next())
+            await asyncio.sleep(max(back_off.next(), least_s))
             self.reconnects += 1
 
     def read_now(self) -> None:
@@ -118,15 +128,29 @@ class CameraConnection:
         address = CameraAddress.parse(self.source.url)
         settings = self._settings
         window = receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S)
-        async with self._gate:
-            connection = await RtspConnection.open(
-                address,
-                on_access_unit=self._picture,
-                buffer=self._reading.buffer,
-                window=window,
-                connect_timeout=settings.connect_timeout_seconds,
-                stall_timeout=settings.stall_seconds,
-            )
+        async with self._gate.turn(doubtful=self._hung):
+            began = time.monotonic()
+            try:
+                connection = await RtspConnection.open(
+                    address,
+                    transport=self.source.transport,
+                    tls_fingerprint=self.source.tls_fingerprint,
+                    on_access_unit=self._picture,
+                    buffer=self._reading.buffer,
+                    window=window,
+                    connect_timeout=settings.connect_timeout_seconds,
+                    stall_timeout=settings.stall_seconds,
+                )
+            finally:
+                self._hung = time.monotonic() - began > PATIENCE_S
+        try:
+            await self._play(connection)
+        finally:
+            self._kept_until_us = 0
+            if connection.left_behind:
+                self._kept_until_us = self._now_us() + connection.session.description.session_timeout_s * 1_000_000
+
+    async def _play(self, connection: RtspConnection) -> None:
         async with connection:
             self._connection = connection
             try:
@@ -136,6 +160,27 @@ class CameraConnection:
             finally:
                 self._connection = None
                 self._reading.remove(self)
+
+    def _kept_from_before(self, now_us: int) -> int:
+        """Return until when the camera may keep a session of a recorder that crashed; 0 where there was none."""
+        gap = self.track.account.gap
+        if gap is None or gap.reason is not GapReason.CRASHED:
+            return 0
+        return min(gap.start_us, now_us) + ASSUMED_SESSION_S * 1_000_000
+
+    def _who_holds_it(self, error: RtspError) -> str:
+        left_s = round((self._kept_until_us - self._now_us()) / 1e6)
+        if not error.full or left_s <= 0:
+            return ""
+        return (
+            " Probably it still holds our own earlier connection, which could not be ended in order; "
+            f"that ends by itself in about {left_s} s."
+        )
+
+    def _least_pause_s(self, error: RtspError) -> float:
+        """Return how long this camera is left alone at least, varied so that many do not come back at once."""
+        least_s = FULL_PAUSE_S if error.full else LOCK_PAUSE_S if error.reason == "unauthorised" else 0.0
+        return least_s * (1 + self._rng.random() / 2)
 
     def _choose_reading(self, connection: RtspConnection) -> None:
         if self._watched or self._settings.read_pause_ms == 0:

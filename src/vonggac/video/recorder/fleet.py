@@ -22,6 +22,7 @@ from vonggac.video.mp4 import codec_string
 from vonggac.video.recorder.account import CameraAccount
 from vonggac.video.recorder.anchor import Timebase
 from vonggac.video.recorder.camera import TrackRecorder
+from vonggac.video.recorder.connect_gate import ConnectGate
 from vonggac.video.recorder.connection import CameraConnection, State
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
@@ -70,7 +71,7 @@ class Fleet:
         self._loop = asyncio.get_running_loop()
         self._log = get_logger()
         self._limit = RateLimit()
-        self._gate = asyncio.Semaphore(settings.recorder.connects_at_once)
+        self._gate = ConnectGate(settings.recorder.connects_at_once)
         self._volumes = volumes
         self._usable: list[tuple[int, MountedVolume]] = []
         self._reserve_bytes = settings.storage.reserve_mb * 1_000_000
@@ -299,4 +300,7 @@ class Fleet:
 
 
 def _same_stream(one: CameraSource, other: CameraSource) -> bool:
-    return (one.url, one.folder, one.number, one.unit_id) == (other.url, other.folder, other.number, other.unit_id)
+    def stream(source: CameraSource) -> CameraSource:
+        return replace(source, name="", sub_url="", fault="")
+
+    return stream(one) == stream(other)

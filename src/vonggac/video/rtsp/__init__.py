@@ -11,6 +11,7 @@ from vonggac.video.rtsp.h264 import H264Depacketiser
 from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.rtcp import SenderReport
 from vonggac.video.rtsp.session import ArrivedReport, RtspSession, StreamDescription
+from vonggac.video.rtsp.transport import LowerTransport
 
 __all__ = [
     "MIN_BUFFER",
@@ -19,6 +20,7 @@ __all__ = [
     "CameraAddress",
     "H264Depacketiser",
     "H265Depacketiser",
+    "LowerTransport",
     "Reason",
     "RtspConnection",
     "RtspError",

@@ -1,18 +1,19 @@
-"""The connection to a camera: a non-blocking socket under an `RtspSession`, on asyncio or uvloop.
+"""The connection to a camera: non-blocking sockets under an `RtspSession`, on asyncio or uvloop.
 
-No asyncio transport stands in the media path: it would read ahead of us. The socket is read by us alone, either
+No asyncio transport stands in the media path: it would read ahead of us. The sockets are read by us alone, either
 whenever the kernel has something (`read_promptly`, while someone watches) or when the recorder's schedule says so
 (`read_now`, which costs least: one call of the kernel for dozens of packets). One buffer serves all connections of a
 process; what is left of an incomplete packet after a read is kept per connection.
 
-Whatever ends a connection is told in one place, `ended`; reading and checking never raise for what a camera does.
+Whatever ends a connection is told in one place, `ended`; reading and checking never raise for what a camera does. The
+camera is told the end, too (TEARDOWN), whatever it was, where its socket still takes it: many keep a session that was
+not torn down until it times out, and allow three.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import time
 from collections.abc import Callable
@@ -20,9 +21,13 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from vonggac.video.rtsp.address import CameraAddress
+from vonggac.video.rtsp.connecting import broken, certificate_of, connect, secure, widen
+from vonggac.video.rtsp.datagrams import DatagramPair
 from vonggac.video.rtsp.errors import RtspError
 from vonggac.video.rtsp.message import MAX_MESSAGE
 from vonggac.video.rtsp.session import USER_AGENT, RtspSession
+from vonggac.video.rtsp.transport import LowerTransport
+from vonggac.video.rtsp.wire import TlsWire, Wire
 from vonggac.video.stream import AccessUnit
 
 STALL_S = 5.0
@@ -35,11 +40,8 @@ ROUNDS = 8
 """Reads of one connection in a row, before the others have their turn."""
 WINDOW_MARGIN = 4
 MIN_WINDOW = 128 * 1024
-_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
 
 Clock = Callable[[], int]
-
-_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
 
 
 def receive_window(pause_s: float, bits_per_s: float) -> int:
@@ -51,13 +53,33 @@ class RtspConnection:
     """A playing camera. Made by `open`; whoever holds it reads it, checks that it lives, and closes it."""
 
     def __init__(
-        self, session: RtspSession, sock: socket.socket, buffer: memoryview, clock: Clock, stall_timeout: float
+        self,
+        address: CameraAddress,
+        sock: socket.socket,
+        *,
+        on_access_unit: Callable[[AccessUnit], None],
+        transport: LowerTransport,
+        buffer: memoryview,
+        window: int,
+        stall_timeout: float,
+        user_agent: str,
+        clock: Clock,
     ) -> None:
-        self.session = session
-        self.window = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        """Bytes that the kernel grants us to leave unread; it reports twice that, with its book-keeping (socket(7))."""
+        self.session = RtspSession(
+            address,
+            on_access_unit=on_access_unit,
+            client_ports=self._open_ports if transport == "udp" else None,
+            user_agent=user_agent,
+        )
+        self.encryption = ""
+        """Version of TLS; empty without."""
+        self.certificate = b""
+        """The camera's, believed (DER); empty without TLS."""
         self._loop = asyncio.get_running_loop()
         self._socket = sock
+        self._wire: Wire | None = None
+        self._pairs: list[DatagramPair] = []
+        self._wanted_window = window
         self._buffer = buffer
         self._clock = clock
         self._stall_ns = int(stall_timeout * 1e9)
@@ -67,6 +89,7 @@ class RtspConnection:
         self._alive_since_ns = 0
         self._looked_ns = 0
         self._ended: asyncio.Future[RtspError] = self._loop.create_future()
+        self._gone = False  # the socket takes nothing any more
         self._closed = False
 
     @classmethod
@@ -75,43 +98,77 @@ class RtspConnection:
         address: CameraAddress,
         *,
         on_access_unit: Callable[[AccessUnit], None],
+        transport: LowerTransport = "tcp",
+        tls_fingerprint: str = "",
         buffer: memoryview | None = None,
         window: int = MIN_WINDOW,
         connect_timeout: float = HANDSHAKE_TIMEOUT_S,
         stall_timeout: float = STALL_S,
         user_agent: str = USER_AGENT,
         clock: Clock = time.monotonic_ns,
+        on_connected: Callable[[RtspSession], None] | None = None,
     ) -> RtspConnection:
         """Connect, log in and play: `async with await RtspConnection.open(…) as connection`, or `close` it at the end.
 
-        `connect_timeout` (seconds) bounds everything up to the answer to PLAY. `buffer` may be shared by all
-        connections of a loop, at least MIN_BUFFER bytes, and is only used inside a read. `window`: bytes, from
-        `receive_window`. The connection begins paused: call `read_promptly`, or `read_now` again and again. The first
-        pictures may come before this returns. RtspError where the camera cannot be played.
+        `transport` is taken as said, never changed in silence. `tls_fingerprint` pins the certificate of an rtsps
+        camera (`certificates.py`). `connect_timeout` (seconds) bounds everything up to the answer to PLAY. `buffer` may
+        be shared by all connections of a loop, at least MIN_BUFFER bytes, and is only used inside a read. `window`:
+        bytes, from `receive_window`. The connection begins paused: call `read_promptly`, or `read_now` again and
+        again. The first pictures may come before this returns. `on_connected` hears when the camera has taken the
+        connection, before it is asked anything. RtspError where the camera cannot be played.
         """
         if buffer is None:
             buffer = memoryview(bytearray(MIN_BUFFER))
         if len(buffer) < MIN_BUFFER:
             raise ValueError(f"a receive buffer of {len(buffer)} bytes: {MIN_BUFFER} at least")
-        if address.secure:
-            raise RtspError("unsupported", "Encrypted addresses (rtsps://) cannot be recorded yet. Use rtsp:// here.")
-        session = RtspSession(address, on_access_unit=on_access_unit, user_agent=user_agent)
+        if address.secure and transport == "udp":
+            raise RtspError("unsupported", "Over UDP the pictures of an rtsps:// camera would travel open. Use tcp.")
         connection: RtspConnection | None = None
         try:
-            async with asyncio.timeout(connect_timeout):
-                sock = await _connect(address, window)
-                connection = cls(session, sock, buffer, clock, stall_timeout)
-                await connection._handshake()
-        except TimeoutError:
+            try:
+                async with asyncio.timeout(connect_timeout):
+                    sock = await connect(address, window)
+                    connection = cls(
+                        address,
+                        sock,
+                        on_access_unit=on_access_unit,
+                        transport=transport,
+                        buffer=buffer,
+                        window=window,
+                        stall_timeout=stall_timeout,
+                        user_agent=user_agent,
+                        clock=clock,
+                    )
+                    if on_connected is not None:
+                        on_connected(connection.session)
+                    await connection._secure(address, tls_fingerprint)
+                    await connection._handshake()
+            except TimeoutError:
+                what = "does not answer" if connection is None else connection._what_is_missing()
+                words = f"The camera at {address.redacted} {what} ({connect_timeout:g} s)."
+                raise RtspError("timed_out", words) from None
+        except RtspError:
             if connection is not None:
-                connection._release()
-            what = "takes our connection and then does not answer" if connection else "does not answer"
-            raise RtspError("timed_out", f"The camera at {address.redacted} {what} ({connect_timeout:g} s).") from None
+                await connection.close()
+            raise
         except BaseException:
             if connection is not None:
-                connection._release()
+                connection._part()
             raise
         return connection
+
+    @property
+    def window(self) -> int:
+        """Bytes that the kernel grants us to leave unread; it reports twice that, with its book-keeping (socket(7))."""
+        if self._pairs:
+            return min(pair.granted for pair in self._pairs)
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 if not self._closed else 0
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the camera may keep a session of ours until it times out: it was told no end, or did not confirm."""
+        ended = self._ended.result().reason if self._ended.done() else ""
+        return self.session.is_set_up and ended != "closed"
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,22 +182,27 @@ class RtspConnection:
 
     def read_promptly(self) -> None:
         """Read whenever something comes, from now on: what someone watches."""
-        if not self._prompt and not self._closed:
-            self._prompt = True
-            self._loop.add_reader(self._socket, self.read_now)
+        if self._prompt or self._over:
+            return
+        self._prompt = True
+        for sock in self._sockets():
+            self._loop.add_reader(sock, self._readable)
+        if self._wire is not None and self._wire.buffered:
+            self._loop.call_soon(self._readable)
 
     def read_on_demand(self) -> None:
         """Read only when `read_now` is called, from now on."""
         if self._prompt and not self._closed:
             self._prompt = False
-            self._loop.remove_reader(self._socket)
+            for sock in self._sockets():
+                self._loop.remove_reader(sock)
 
     def read_now(self, buffer: memoryview | None = None) -> bool:
         """Take what the kernel has, without waiting, through `buffer` or the one given to `open`.
 
         True: more may be there. False: that was all, or the connection has ended.
         """
-        if self._closed:
+        if self._over:
             return False
         try:
             return self._read(self._buffer if buffer is None else buffer)
@@ -154,7 +216,7 @@ class RtspConnection:
 
     def check_alive(self, now_ns: int | None = None) -> bool:
         """End the connection where it brings no pictures; send signs of life; True while it lives. Cheap: ask often."""
-        if self._closed:
+        if self._over:
             return False
         now_ns = self._clock() if now_ns is None else now_ns
         if self._is_silent(now_ns) and now_ns - self._looked_ns > self._stall_ns // 5:
@@ -165,7 +227,7 @@ class RtspConnection:
             self._keep_alive(now_ns)
         except RtspError as error:
             self._lose(error)
-        return not self._closed
+        return not self._over
 
     async def ended(self) -> NoReturn:
         """Wait until the connection ends, and raise the RtspError that says why ("closed" after `close`)."""
@@ -173,24 +235,66 @@ class RtspConnection:
 
     def fileno(self) -> int:
         """The socket's descriptor; -1 after the end."""
-        return self._socket.fileno()
+        return -1 if self._over else self._socket.fileno()
 
     async def close(self) -> None:
-        """Send TEARDOWN, wait shortly for the answer, close. Never raises for what the camera does."""
+        """Send TEARDOWN, wait shortly for the answer, close. Never raises for what the camera does.
+
+        To be called also after `ended`: the camera is told, unless it is the camera that went.
+        """
         if self._closed:
             return
         self.read_on_demand()
         try:
-            with contextlib.suppress(RtspError, TimeoutError):
-                async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
-                    await self._tear_down()
+            if self._wire is not None and not self._gone and self.session.is_set_up:
+                with contextlib.suppress(RtspError, TimeoutError):
+                    async with asyncio.timeout(TEARDOWN_TIMEOUT_S):
+                        await self._tear_down(self._wire)
         finally:
             self._end(RtspError("closed", "The connection was closed from this side."))
+            self._release()
 
-    # Below: the socket.
+    # Below: the sockets.
+
+    @property
+    def _over(self) -> bool:
+        return self._closed or self._ended.done()
+
+    def _sockets(self) -> list[socket.socket]:
+        return [self._socket, *(sock for pair in self._pairs for sock in pair.sockets)]
+
+    def _open_ports(self) -> tuple[int, int]:
+        """Open our UDP ports of the next track."""
+        channel = 2 * len(self._pairs)
+        self._pairs.append(DatagramPair(self._socket, channel, lambda sock: widen(sock, self._wanted_window)))
+        return self._pairs[-1].ports
+
+    async def _secure(self, address: CameraAddress, fingerprint: str) -> None:
+        wire = self._wire = await secure(self._socket, address, fingerprint)
+        if isinstance(wire, TlsWire):
+            self.encryption, self.certificate = wire.object.version() or "", certificate_of(wire)
+
+    def _readable(self) -> None:
+        more = self.read_now()
+        if more and self._prompt and self._wire is not None and self._wire.buffered:
+            # What is decrypted or waits for it is no news of the socket any more.
+            self._loop.call_soon(self._readable)
 
     def _read(self, buffer: memoryview) -> bool:
         now_ns = self._looked_ns = self._clock()
+        more = False
+        for pair in self._pairs:
+            more = pair.read(self.session, buffer, now_ns) or more
+            pair.report(self.session, now_ns)
+        if self._read_wire(buffer, now_ns) or more:
+            return True
+        if self._unsent or self.session.has_output or now_ns >= self.session.next_keepalive_ns:
+            self._keep_alive(now_ns)
+        return False
+
+    def _read_wire(self, buffer: memoryview, now_ns: int) -> bool:
+        wire = self._wire
+        assert wire is not None
         for _ in range(ROUNDS):
             kept = len(self._leftover)
             if kept:
@@ -199,23 +303,20 @@ class RtspConnection:
             else:
                 room = buffer
             try:
-                count = self._socket.recv_into(room)
+                count = wire.recv_into(room)
             except (BlockingIOError, InterruptedError):
-                break
+                return False
             except OSError as error:
-                raise _broken(error) from None
+                raise self._break(error) from None
             if count == 0:
+                self._gone = True
                 raise RtspError("closed", "The camera has closed the connection.")
             self.session.bytes_received += count
             used = self.session.receive(buffer, kept + count, now_ns)
             self._leftover = bytes(buffer[used : kept + count])
             if count < len(room):
-                break
-        else:
-            return True
-        if self._unsent or self.session.has_output or now_ns >= self.session.next_keepalive_ns:
-            self._keep_alive(now_ns)
-        return False
+                return False
+        return True
 
     def _keep_alive(self, now_ns: int) -> None:
         if self.session.keepalive_due(now_ns):
@@ -224,128 +325,131 @@ class RtspConnection:
 
     def _send(self) -> None:
         """Send without waiting; what the kernel does not take is tried again with the next read."""
+        wire = self._wire
         data = self._unsent + self.session.take_output()
-        if not data:
+        if wire is None or not (data or wire.backlog):
             return
         try:
-            sent = self._socket.send(data)
+            sent = wire.send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
-            raise _broken(error) from None
+            raise self._break(error) from None
         self._unsent = data[sent:]
-        if len(self._unsent) > MAX_MESSAGE:
+        if len(self._unsent) + wire.backlog > MAX_MESSAGE:
             raise RtspError("stalled", "The camera does not read what we send.")
 
     async def _handshake(self) -> None:
+        wire = self._wire
+        assert wire is not None
         self.session.start()
         while self.session.state == "connecting":
-            await self._exchange()
+            await self._exchange(wire)
+            self._aim_ports()
         self._alive_since_ns = self._clock()
 
-    async def _tear_down(self) -> None:
-        self.session.teardown()
-        while self.session.state != "closed":
-            await self._exchange()
+    def _aim_ports(self) -> None:
+        """Tell the ports where the camera sends from, once it has said so, and open the way for it."""
+        for pair, agreed in zip(self._pairs, self.session.transports, strict=False):
+            pair.connect(agreed.server_ports, agreed.source)
+            pair.report(self.session, self._clock())
 
-    async def _exchange(self) -> None:
+    async def _tear_down(self, wire: Wire) -> None:
+        self.session.teardown()
+        try:
+            while self.session.state != "closed":
+                await self._exchange(wire)
+        except RtspError:
+            # Out of step, the answer cannot be found. Whoever closes on unread bytes takes back what he has sent.
+            while not self._gone and await wire.receive(MAX_MESSAGE):
+                pass
+
+    async def _exchange(self, wire: Wire) -> None:
         """Send what is to be sent, and take what comes next. Not through the shared buffer: we wait here."""
         try:
             if data := self._unsent + self.session.take_output():
                 self._unsent = b""
-                await self._loop.sock_sendall(self._socket, data)
-            received = await self._loop.sock_recv(self._socket, MAX_MESSAGE)
+                await wire.send_all(data)
+            received = await wire.receive(MAX_MESSAGE)
         except OSError as error:
-            raise _broken(error) from None
+            raise self._break(error) from None
         if not received:
-            raise RtspError("closed", "The camera has closed the connection instead of answering.")
+            self._gone = True
+            raise RtspError("closed", f"The camera has closed the connection {self._instead()}.")
         self.session.bytes_received += len(received)
         data = self._leftover + received
         used = self.session.receive(memoryview(data), len(data), self._clock())
         self._leftover = data[used:]
 
+    def _instead(self) -> str:
+        if self._leftover:
+            return f"in the middle of its answer to {self.session.waits_for}"
+        return f"instead of answering {self.session.waits_for}"
+
+    def _what_is_missing(self) -> str:
+        """Say what the camera owes us, where its time is over."""
+        if self._wire is None:
+            return "takes our connection and then does not agree on its encryption"
+        if self._leftover:
+            return f"begins its answer to {self.session.waits_for} and does not end it"
+        return f"takes our connection and then does not answer {self.session.waits_for}"
+
     def _silent_for(self, now_ns: int) -> int:
         return now_ns - max(self.session.last_access_unit_ns, self._alive_since_ns)
 
     def _is_silent(self, now_ns: int) -> bool:
-        return not self._closed and self._silent_for(now_ns) > self._stall_ns
+        return not self._over and self._silent_for(now_ns) > self._stall_ns
 
     def _stalled(self, now_ns: int) -> RtspError:
+        silent = f"({self._silent_for(now_ns) / 1e9:.0f} s)"
+        if self._pairs and not any(pair.arrived for pair in self._pairs):
+            ports = f"{self._pairs[0].ports[0]}-{self._pairs[-1].ports[1]}"
+            others = next(
+                (f" Packets come from {pair.foreign_from} instead." for pair in self._pairs if pair.foreign_from), ""
+            )
+            return RtspError(
+                "stalled",
+                f"The camera agreed to send over UDP, and nothing arrives at our ports {ports} {silent}.{others} A "
+                "firewall or router between stops it: open the way, or record over TCP (--transport tcp).",
+            )
         what = "has stopped sending pictures" if self.session.access_units else "sends no pictures"
-        return RtspError("stalled", f"The camera is connected but {what} ({self._silent_for(now_ns) / 1e9:.0f} s).")
+        return RtspError("stalled", f"The camera is connected but {what} {silent}.")
+
+    def _break(self, error: OSError) -> RtspError:
+        self._gone = True
+        return broken(error)
 
     def _lose(self, error: RtspError) -> None:
-        """The camera has ended it: what it sent whole is still worth having."""
+        """It has come to an end: what was sent whole is still worth having."""
         self._end(error)
+        with contextlib.suppress(RtspError):
+            for pair in self._pairs:
+                pair.finish(self.session, self._looked_ns)
         self.session.end_of_stream()
 
     def _end(self, error: RtspError) -> None:
+        self.read_on_demand()
         if not self._ended.done():
             self._ended.set_result(error)
+        if self._gone:
+            self._release()
+
+    def _part(self) -> None:
+        """End at once, with what can be said without waiting."""
+        if self._wire is not None and not self._gone and self.session.is_set_up:
+            self.session.teardown()
+            with contextlib.suppress(RtspError):
+                self._send()
         self._release()
 
     def _release(self) -> None:
-        if not self._closed:
-            self.read_on_demand()
-            self._closed = True
-            self._socket.close()
-            self._leftover = self._unsent = b""
-
-
-async def _connect(address: CameraAddress, window: int) -> socket.socket:
-    """Connect to the first address of the host that answers; the caller bounds the time."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        raise RtspError("refused", f"The name “{address.host}” of the camera cannot be found.") from None
-    failure: OSError | None = None
-    for family, kind, protocol, _, where in found:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _widen(sock, window)
-            await loop.sock_connect(sock, where)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise _refused(address, failure)
-
-
-def _widen(sock: socket.socket, window: int) -> None:
-    """Ask for a receive buffer of `window` bytes: before connecting, so that TCP can announce it (RFC 7323 §2).
-
-    The kernel doubles the figure for its own book-keeping and cuts it at `net.core.rmem_max`, except for a process
-    with the right to pass that.
-    """
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, window)
-    except OSError:
-        with contextlib.suppress(OSError):  # what was granted stands in `RtspConnection.window`
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-
-
-def _refused(address: CameraAddress, error: OSError | None) -> RtspError:
-    where = address.redacted
-    if isinstance(error, TimeoutError) or (error and error.errno == errno.ETIMEDOUT):
-        return RtspError("timed_out", f"The camera at {where} does not answer.")
-    if isinstance(error, ConnectionRefusedError):
-        return RtspError(
-            "refused", f"Nothing listens at {where}. Is the port right, and RTSP switched on in the camera?"
-        )
-    if error and error.errno in _UNREACHABLE:
-        return RtspError("refused", f"There is no way to {where} in the network. Is the camera on, the cable in?")
-    said = error.strerror if error else "no address"
-    return RtspError("refused", f"No connection to the camera at {where}: {said}.")
-
-
-def _broken(error: OSError) -> RtspError:
-    if isinstance(error, TimeoutError):
-        return RtspError("timed_out", "The connection to the camera was lost: it no longer answers.")
-    return RtspError("closed", f"The connection to the camera broke: {error.strerror or 'reset'}.")
+        if self._closed:
+            return
+        self.read_on_demand()
+        self._closed = True
+        if self._wire is not None and not self._gone:
+            self._wire.farewell()
+        self._socket.close()
+        for pair in self._pairs:
+            pair.close()
+        self._leftover = self._unsent = b""

@@ -15,18 +15,21 @@ Reason = Literal[
     "closed",  # the camera ended the connection
     "protocol",  # what it sends is not RTSP, or not in step
     "unsupported",  # there is no video in it that can be recorded
+    "untrusted",  # an encrypted connection to somebody whose certificate is not believed
 ]
 
 
 class RtspError(VonggacError):
     """A connection to a camera that failed or ended. The message never holds credentials."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, full: bool = False) -> None:
+        """`full`: the camera has as many viewers as it allows; one may be an earlier connection of ours."""
         super().__init__(message)
         self.reason: Reason = reason
+        self.full = full
 
-    def __reduce__(self) -> tuple[type[RtspError], tuple[Reason, str]]:
-        return type(self), (self.reason, str(self))
+    def __reduce__(self) -> tuple[type[RtspError], tuple[Reason, str, bool]]:
+        return type(self), (self.reason, str(self), self.full)
 
 
 def quoted(text: str, limit: int = 80) -> str:

@@ -1,7 +1,8 @@
 """One RTSP session (RFC 2326) over a TCP connection, without I/O: bytes in, bytes out, pictures to a callback.
 
 OPTIONS, DESCRIBE, SETUP of the video track, PLAY; then RTP and RTCP interleaved with replies and the camera's own
-requests (§10.12). The connection that carries it is `client.RtspConnection`.
+requests (§10.12), or beside them over UDP, framed by whoever receives them as if they were interleaved. The connection
+that carries it is `client.RtspConnection`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vonggac.video.rtsp import rtcp, sdp
-from vonggac.video.rtsp.address import CameraAddress, hide_secrets
+from vonggac.video.rtsp.address import CameraAddress
 from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.depacketiser import Depacketiser
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.h264 import H264Depacketiser
 from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
+from vonggac.video.rtsp.refusals import other_transport, refusal
+from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
 from vonggac.video.stream import AccessUnit, VideoParameters
 
 State = Literal["new", "connecting", "playing", "closing", "closed"]
@@ -30,10 +33,13 @@ USER_AGENT = "VongGac"
 MAX_URL = 4096
 MAX_OUTPUT = 65_536
 """Bytes that wait to be sent: a camera that asks without reading our answers gets no further."""
+MAX_SKIPPED = 65_536
+"""Bytes between packets that are passed over, from one picture to the next, before the stream is given up."""
 
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
 _CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265"}
+_SHORTEST_SIGN = 9  # letters that begin a reply, "RTSP/1.0 "; of a packet five bytes are enough
 _CODECS_WITHOUT_RECORDING = {"MP4V-ES": "MPEG-4", "JPEG": "Motion JPEG", "MPV": "MPEG-2", "AV1": "AV1"}
 
 
@@ -80,15 +86,20 @@ class RtspSession:
         address: CameraAddress,
         *,
         on_access_unit: Callable[[AccessUnit], None],
+        client_ports: Callable[[], tuple[int, int]] | None = None,
         user_agent: str = USER_AGENT,
         cnonce: Callable[[], str] | None = None,
     ) -> None:
+        """`client_ports` asks for pictures over UDP: called once for each track, it opens our ports of RTP and RTCP."""
         self.address = address
         self.state: State = "new"
         self.description = StreamDescription()
         self.oddities: set[str] = set()
         self.bytes_received = 0
         self.last_sender_report: ArrivedReport | None = None
+        self.transports: list[Transport] = []
+        """What the camera answered to each SETUP: over UDP, where it sends from."""
+        self._client_ports = client_ports
         self._on_access_unit = on_access_unit
         self._user_agent = user_agent
         self._auth: Authenticator | None = None
@@ -109,6 +120,22 @@ class RtspSession:
         self.next_keepalive_ns = 0
         """Monotonic clock at which the next sign of life is due, while playing."""
         self._keepalive_every_ns = DEFAULT_SESSION_TIMEOUT_S * 500_000_000
+        self._skipped = (0, 0)  # bytes passed over, since the access unit of this number
+
+    @property
+    def lower(self) -> LowerTransport:
+        """What carries the pictures."""
+        return "tcp" if self._client_ports is None else "udp"
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether the camera keeps a session of ours, which it must be told the end of."""
+        return self.state != "closed" and (self._session is not None or self.state == "playing")
+
+    @property
+    def waits_for(self) -> str:
+        """The method of the request that has no answer yet; empty when there is none."""
+        return self._pending.method if self._pending is not None else ""
 
     # Counters: what the recorder's metrics are made of.
 
@@ -178,7 +205,16 @@ class RtspSession:
                 self._interleaved(view, pos + 4, after, view[pos + 1], now_ns)
                 pos = after
                 continue
-            message, pos = parse(view, pos, end)
+            try:
+                message, pos = parse(view, pos, end)
+            except RtspError:
+                if self.state != "playing":
+                    raise
+                at, pos = pos, self._next_sign(view, pos, end)
+                self._pass_over(pos - at)
+                if end - pos < _SHORTEST_SIGN:
+                    break
+                continue
             if message is None:
                 break
             if isinstance(message, Request):
@@ -204,6 +240,7 @@ class RtspSession:
             return
         if self.state not in ("closing", "closed"):
             self.state = "closing"
+            self._output.clear()  # what waits there may never go out
             self._request("TEARDOWN", self._base)
 
     def end_of_stream(self) -> None:
@@ -272,10 +309,10 @@ class RtspSession:
             self._on_handshake_reply(response, pending, now_ns)
 
     def _on_unauthorised(self, response: Response, pending: _Pending) -> None:
-        if self.state == "closing":
+        challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"))
+        if self.state == "closing" and (pending.attempts > 1 or not self._auth or not self._auth.accept(challenges)):
             self.state = "closed"
             return
-        challenges = parse_challenges(response.headers.get_all("WWW-Authenticate"))
         if self._auth is None:
             raise RtspError(
                 "unauthorised",
@@ -318,7 +355,7 @@ class RtspSession:
             if pending.method == "PLAY" and response.status in (459, 460) and pending.url != self._track:
                 self._request("PLAY", self._track, ("Range", "npt=0.000-"))
                 return
-            raise _failure(response, pending.method)
+            raise refusal(response, pending.method, self.lower)
         if pending.method == "DESCRIBE":
             self._on_description(response)
         elif pending.method == "SETUP":
@@ -349,19 +386,36 @@ class RtspSession:
         if not video.parameter_sets:
             self._note("no parameter sets in the description")
         self._video = video
-        self._request("SETUP", self._track, ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"))
+        self._request("SETUP", self._track, ("Transport", self._wanted_transport(0)))
+
+    def _wanted_transport(self, track: int) -> str:
+        """Return the Transport header of the SETUP of a track, counted from 0."""
+        if self._client_ports is None:
+            return f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"
+        first, second = self._client_ports()
+        return f"RTP/AVP;unicast;client_port={first}-{second}"
+
+    def _agreed_channels(self, response: Response, track: int) -> tuple[int, int]:
+        """Read the answer to the SETUP of a track: on which channels its packets come, over UDP as we frame them."""
+        offered = parse_transports(response.headers.get("Transport") or "")
+        agreed = next((one for one in offered if one.lower == self.lower), offered[0] if offered else Transport(""))
+        if agreed.lower not in (self.lower, ""):
+            raise other_transport(agreed.lower)
+        self.transports.append(agreed)
+        ours = 2 * track, 2 * track + 1
+        if self.lower == "udp":
+            if agreed.server_ports is None:
+                self._note("no server ports in the reply to SETUP")
+            return ours
+        if agreed.channels is None:
+            self._note(f"no channels in the reply to SETUP, taken for {ours[0]} and {ours[1]}")
+        elif agreed.channels != ours:
+            self._note("other channels than we asked for")
+        return agreed.channels or ours
 
     def _on_setup(self, response: Response) -> None:
         self._read_session(response.headers)
-        transport = response.headers.get("Transport") or ""
-        channels = re.search(r"interleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", transport, re.IGNORECASE)
-        if channels is None and re.search(r"server_port|multicast|/UDP", transport, re.IGNORECASE):
-            raise RtspError("unsupported", "The camera sends its pictures over UDP only, which cannot be recorded yet.")
-        if channels is None:
-            self._note("no channels in the reply to SETUP, taken for 0 and 1")
-        else:
-            self._media_channel = min(int(channels[1]), 255)
-            self._rtcp_channel = int(channels[2]) if channels[2] else self._media_channel + 1
+        self._media_channel, self._rtcp_channel = self._agreed_channels(response, 0)
         assert self._video is not None  # SETUP follows its description
         self._depacketiser = _depacketiser(self._video, self._media_channel, self._on_access_unit, self.oddities)
         self._request("PLAY", self._base, ("Range", "npt=0.000-"))
@@ -371,10 +425,9 @@ class RtspSession:
         value = headers.get("Session")
         if not value:
             return
-        name, _, rest = value.partition(";")
-        self._session = name.strip()[:256] or None
-        match = re.search(r"timeout\s*=\s*\"?\s*(\d{1,9})", rest, re.IGNORECASE)
-        timeout = int(match[1]) if match else DEFAULT_SESSION_TIMEOUT_S
+        name, given = parse_session(value)
+        self._session = name or None
+        timeout = DEFAULT_SESSION_TIMEOUT_S if given is None else given
         if not SHORTEST_SESSION_TIMEOUT_S <= timeout <= LONGEST_SESSION_TIMEOUT_S:
             self._note("a session time-out out of range")
             timeout = min(max(timeout, SHORTEST_SESSION_TIMEOUT_S), DEFAULT_SESSION_TIMEOUT_S)
@@ -399,6 +452,20 @@ class RtspSession:
                 raise RtspError("closed", "The camera has ended the stream.")
         else:
             self._note("packets on channels that were not set up")
+
+    def _next_sign(self, view: memoryview, pos: int, end: int) -> int:
+        """Return where something begins that looks like a packet of ours or a message, behind what is neither."""
+        channels = re.escape(bytes((self._media_channel, self._rtcp_channel)))
+        found = re.compile(rb"RTSP/1\.[01] |\$[" + channels + rb"]..[\x80-\xbf]", re.DOTALL).search(view[:end], pos + 1)
+        return found.start() if found else max(pos, end - _SHORTEST_SIGN + 1)
+
+    def _pass_over(self, count: int) -> None:
+        """Note bytes that are no packet and no message; RtspError where they do not end."""
+        self._note("bytes between packets passed over")
+        before, number = self._skipped
+        self._skipped = (before if number == self.access_units else 0) + count, self.access_units
+        if self._skipped[0] > MAX_SKIPPED:
+            raise RtspError("protocol", "The camera sends bytes that are no RTSP: the stream has lost its step.")
 
     def _note(self, oddity: str) -> None:
         if len(self.oddities) < 32:
@@ -435,19 +502,3 @@ def _nothing_to_record(description: sdp.SessionDescription) -> RtspError:
     if videos[0].protocol.startswith("RTP/SAVP"):
         return RtspError("unsupported", "The camera encrypts its pictures (SRTP). Switch that off in the camera.")
     return RtspError("unsupported", f"The camera sends {codec}, which cannot be recorded. Set it to H.264 or H.265.")
-
-
-def _failure(response: Response, method: str) -> RtspError:
-    said = f"{response.status} {response.phrase}".strip()
-    if response.status in (301, 302, 303, 305, 307):
-        target = quoted(hide_secrets(response.headers.get("Location") or "nowhere"), 120)
-        return RtspError("not_found", f"The camera sends us on to {target}. Use that address.")
-    if response.status in (404, 410, 454):
-        return RtspError("not_found", f"The camera has no such stream (it says {said}). Check the path of its address.")
-    if response.status == 403:
-        return RtspError("unauthorised", f"The camera does not let this user see the stream (it says {said}).")
-    if response.status in (453, 503):
-        return RtspError("refused", f"The camera has no room for another viewer (it says {said}). End others first.")
-    if response.status == 461:
-        return RtspError("unsupported", f"The camera does not send over TCP (it says {said}).")
-    return RtspError("protocol", f"The camera answers {method} with {said}.")
