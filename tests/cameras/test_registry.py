@@ -283,3 +283,16 @@ def test_a_failed_addition_leaves_neither_rows_nor_events(database: Database, bo
 def test_a_camera_that_breaks_a_rule_is_refused_in_plain_words(fields: dict[str, str], words: str) -> None:
     with pytest.raises(Invalid, match=words):
         new_camera(**{"name": "a", "url": "rtsp://h/", "unit_id": uuid.uuid4(), **fields})  # type: ignore[arg-type]
+
+
+def test_a_camera_has_days_of_its_own_or_those_of_the_centre(database: Database, box: SecretBox) -> None:
+    added(database, box, new(database, "a"))
+    assert edited(database, box, "1", days={"min_days": 60}) == ["min_days"]
+    assert edited(database, box, "1", days={"max_days": 90}) == ["max_days"]
+    assert edited(database, box, "1", days={"min_days": 60}) == []
+    with pytest.raises(Invalid, match="60 days at least and deleted after 30"):
+        edited(database, box, "1", days={"max_days": 30})
+    assert edited(database, box, "1", days={"min_days": None, "max_days": 30}) == ["min_days", "max_days"]
+    assert edited(database, box, "1", name="b") == ["name", "name_folded", "name_sort"]
+    with pytest.raises(Invalid, match="between 0 and 36500"):
+        edited(database, box, "1", days={"min_days": -1})

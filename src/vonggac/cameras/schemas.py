@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vonggac.cameras.address import Credentials, StreamAddress, split_address
 from vonggac.cameras.models import KINDS
@@ -12,6 +12,7 @@ from vonggac.core import text
 from vonggac.core.errors import Invalid
 
 NAME_LENGTH = 200
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class NewCamera:
     latitude: float | None = None
     longitude: float | None = None
     enabled: bool = True
+    min_days: int | None = None
+    max_days: int | None = None
 
     def with_credentials(self, credentials: Credentials) -> NewCamera:
         """Return the same camera with user and password given apart from its address."""
@@ -49,6 +52,8 @@ class CameraChanges:
     """Latitude and longitude in degrees (WGS 84)."""
     forget_position: bool = False
     enabled: bool | None = None
+    days: dict[str, int | None] = field(default_factory=dict)
+    """`min_days` and `max_days`, those that change; None goes back to the centre's."""
 
 
 def new_camera(
@@ -60,9 +65,12 @@ def new_camera(
     sub_url: str = "",
     latitude: str | float | None = None,
     longitude: str | float | None = None,
+    min_days: int | None = None,
+    max_days: int | None = None,
 ) -> NewCamera:
     """Return a checked camera; Invalid says which field breaks which rule. Empty texts count as not given."""
     position = camera_position(latitude, longitude)
+    check_days(min_days, max_days)
     return NewCamera(
         name=camera_name(name),
         address=split_address(url),
@@ -71,6 +79,8 @@ def new_camera(
         sub_address=split_address(sub_url) if sub_url.strip() else None,
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
+        min_days=min_days,
+        max_days=max_days,
     )
 
 
@@ -109,6 +119,18 @@ def camera_position(latitude: str | float | None, longitude: str | float | None)
     if abs(east) > 180:
         raise Invalid(f"The longitude must lie between -180 and 180 degrees, not {east:g}.")
     return north, east
+
+
+def check_days(min_days: int | None, max_days: int | None) -> None:
+    """Refuse days that cannot be kept; None is the centre's, 0 no limit."""
+    for which, days in (("minimum", min_days), ("maximum", max_days)):
+        if days is not None and not 0 <= days <= MOST_DAYS:
+            raise Invalid(f"The {which} must be between 0 and {MOST_DAYS} days, not {days}.")
+    if min_days and max_days and max_days < min_days:
+        raise Invalid(
+            f"Recordings cannot be kept {min_days} days at least and deleted after {max_days}: give a maximum of "
+            f"{min_days} days or more, or 0 for none."
+        )
 
 
 def _degrees(field: str, value: str | float | None) -> float | None:
