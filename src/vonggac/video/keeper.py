@@ -18,7 +18,9 @@ from vonggac.core.clock import SystemClock
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.role import RoleContext, run_role
-from vonggac.video import reconciling, still_taking, tidying
+from vonggac.video import clearing, hashing, reconciling, still_taking, tidying
+from vonggac.video.clearing import Clearing
+from vonggac.video.hashing import Hashing
 from vonggac.video.reconciling import Reconciling
 from vonggac.video.still_taking import StillTaker
 from vonggac.video.tidying import Tidying
@@ -34,8 +36,11 @@ def run(folder: DataFolder, name: str) -> int:
 async def serve(context: RoleContext) -> None:
     """Do the keeper's jobs until `context.stop` is set."""
     database, registry, clock = context.database, context.registry, SystemClock()
+    storage = context.folder.settings.storage
     jobs = (
+        _Job("clearing", Clearing(database, storage, clock, registry).round, clearing.EVERY_S),
         _Job("stills", StillTaker(database, clock, registry).round, still_taking.EVERY_S),
+        _Job("hashing", Hashing(database, clock, registry).round, hashing.EVERY_S),
         _Job("reconciling", Reconciling(database, clock).round, reconciling.EVERY_S),
         _Job("tidying", Tidying(database, clock, registry).round, tidying.EVERY_S),
     )
