@@ -329,3 +329,16 @@ def test_what_does_not_go_together_with_an_encrypted_address_is_refused(database
         edited(database, box, "2", address=split_address("rtsp://192.0.2.1/b"))
     changed = edited(database, box, "2", address=split_address("rtsp://192.0.2.1/b"), tls_fingerprint="")
     assert set(changed) == {"url", "tls_fingerprint"}
+
+
+def test_a_camera_has_days_of_its_own_or_those_of_the_centre(database: Database, box: SecretBox) -> None:
+    added(database, box, new(database, "a"))
+    assert edited(database, box, "1", days={"min_days": 60}) == ["min_days"]
+    assert edited(database, box, "1", days={"max_days": 90}) == ["max_days"]
+    assert edited(database, box, "1", days={"min_days": 60}) == []
+    with pytest.raises(Invalid, match="60 days at least and deleted after 30"):
+        edited(database, box, "1", days={"max_days": 30})
+    assert edited(database, box, "1", days={"min_days": None, "max_days": 30}) == ["min_days", "max_days"]
+    assert edited(database, box, "1", name="b") == ["name", "name_folded", "name_sort"]
+    with pytest.raises(Invalid, match="between 0 and 36500"):
+        edited(database, box, "1", days={"min_days": -1})

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from vonggac.cli import front_door
 from vonggac.core.datafolder import DataFolder
-from vonggac.video.commands import parse_moment
 from vonggac.video.models import Gap, GapReason, Recording, RecordingState
+from vonggac.video.wording import parse_moment
 
 VONGGAC = [sys.executable, "-m", "vonggac"]
 LOOP = 150

@@ -18,12 +18,14 @@ from vonggac.core import presence, schema
 from vonggac.core.clock import utc, utc_now
 from vonggac.core.database import Database
 from vonggac.core.eventlog import EventRow, announce
+from vonggac.core.faults import Fault
 from vonggac.org import accounts
 from vonggac.org.models import Account, LoginSession, Unit
 from vonggac.video import index, stills
-from vonggac.video.keeper import EVENTS_KEPT, Figures, StillTaker, Tidying
 from vonggac.video.live_client import KeyFrame, LiveError
+from vonggac.video.still_taking import StillTaker
 from vonggac.video.stream import VideoParameters
+from vonggac.video.tidying import EVENTS_KEPT, FAULTS_KEPT, Tidying
 
 START = 1_795_500_000_000_000
 SECOND = 1_000_000
@@ -132,7 +134,7 @@ def test_each_wanted_camera_is_decoded_once_in_ten_seconds_and_then_no_more(
 ) -> None:
     clock = SetClock()
     recorder = Recorder(clock, frame)
-    taker = StillTaker(database, clock, Figures(CollectorRegistry()), recorder)
+    taker = StillTaker(database, clock, CollectorRegistry(), recorder)
     wanted = cameras[:9]
 
     async def body() -> None:
@@ -161,7 +163,7 @@ def test_a_camera_that_fails_is_asked_no_more_often_and_holds_up_nobody(
     clock = SetClock()
     recorder = Recorder(clock, frame)
     recorder.failure = LiveError("The recorder did not answer.")
-    taker = StillTaker(database, clock, Figures(CollectorRegistry()), recorder)
+    taker = StillTaker(database, clock, CollectorRegistry(), recorder)
 
     async def body() -> None:
         want(database, cameras[:2], START + 100 * SECOND)
@@ -182,7 +184,7 @@ def test_a_camera_that_fails_is_asked_no_more_often_and_holds_up_nobody(
         assert stills.taken(session, cameras) == {}
 
 
-def test_old_events_and_sessions_go_and_young_ones_stay(database: Database) -> None:
+def test_old_events_sessions_and_faults_go_and_young_ones_stay(database: Database) -> None:
     clock = SetClock()
     now = utc_now()
     clock.us = int(now.timestamp() * SECOND)
@@ -191,14 +193,22 @@ def test_old_events_and_sessions_go_and_young_ones_stay(database: Database) -> N
             announce(session, "status.updated")
         session.execute(sa.update(EventRow).values(at=now - EVENTS_KEPT - timedelta(hours=1)))
         announce(session, "camera.added")
+        for kind, days in (("old", 1), ("young", -1)):
+            session.add(
+                Fault(
+                    kind=kind, subject="", raised_at=now, cleared_at=now - FAULTS_KEPT - timedelta(days=days), detail=""
+                )
+            )
+        session.add(Fault(kind="standing", subject="", raised_at=now - 2 * FAULTS_KEPT, detail=""))
         account = Account(name="a", name_folded="a", password_hash="x", created_at=now)
         session.add(account)
         session.flush()
         accounts.open_session(session, account, "192.0.2.1", now)
         accounts.open_session(session, account, "192.0.2.1", utc(clock.us) - accounts.ABSOLUTE)
     registry = CollectorRegistry()
-    asyncio.run(Tidying(database, clock, Figures(registry)).round())
+    asyncio.run(Tidying(database, clock, registry).round())
     with database.read() as session:
         assert [row.topic for row in session.scalars(sa.select(EventRow))] == ["camera.added"]
         assert session.query(LoginSession).count() == 1
+        assert set(session.scalars(sa.select(Fault.kind))) == {"young", "standing"}
     assert registry.get_sample_value("vonggac_keeper_tidied_rows_total", {"table": "event"}) == 1200

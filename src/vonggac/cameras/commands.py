@@ -15,6 +15,7 @@ from vonggac.cameras import csv_import, service
 from vonggac.cameras.address import Credentials, StreamAddress, check_credentials, split_address
 from vonggac.cameras.models import KINDS, Camera
 from vonggac.cameras.schemas import (
+    MOST_DAYS,
     TRANSPORTS,
     CameraChanges,
     Transport,
@@ -38,6 +39,8 @@ _STALE_US = 60_000_000
 """The recorder says every few seconds what each camera does; what is older is no longer true."""
 _STALE = {"state": "unknown", "detail": "No recorder is running: start it with `vonggac up`."}
 _KIND = click.Choice(KINDS, case_sensitive=False)
+_DAYS = click.IntRange(0, MOST_DAYS)
+_FIELD_WORDS = {"secret": "password", "min_days": "minimum days", "max_days": "maximum days"}
 
 
 @click.group(cls=LateGroup)
@@ -65,6 +68,8 @@ def camera() -> None:
 )
 @click.option("--latitude", type=float, help="Degrees north (WGS 84), such as 11.735.")
 @click.option("--longitude", type=float, help="Degrees east (WGS 84), such as 108.373.")
+@click.option("--min-days", type=_DAYS, help="Keep its recordings so long at least; 0: no minimum.  [default: setting]")
+@click.option("--max-days", type=_DAYS, help="Delete them after so long; 0: no maximum.  [default: setting]")
 @click.option("--user", default="", help="User name, when it is not in URL.")
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the password.")
 def add(
@@ -79,6 +84,8 @@ def add(
     tls_fingerprint: str,
     latitude: float | None,
     longitude: float | None,
+    min_days: int | None,
+    max_days: int | None,
     user: str,
     password_file: Path | None,
 ) -> None:
@@ -109,6 +116,8 @@ def add(
             longitude=longitude,
             transport=transport,
             tls_fingerprint=tls_fingerprint,
+            min_days=min_days,
+            max_days=max_days,
         )
         given = _given(user, password_file, new.address.credentials)
         added = service.add_camera(session, box, replace(new, address=replace(new.address, credentials=given)))
@@ -191,6 +200,8 @@ def show(data: Path, as_json: bool, camera_named: str) -> None:
 @click.option("--latitude", type=float, help="Degrees north (WGS 84).")
 @click.option("--longitude", type=float, help="Degrees east (WGS 84).")
 @click.option("--no-position", is_flag=True, help="Forget where it stands.")
+@click.option("--min-days", metavar="DAYS", help='Keep its recordings so long at least; 0: no minimum; "default".')
+@click.option("--max-days", metavar="DAYS", help='Delete them after so long; 0: no maximum; "default": the centre\'s.')
 @click.option("--user", default="", help="A new user name.")
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the new password.")
 @click.option("--no-password", is_flag=True, help="Forget user and password.")
@@ -209,6 +220,8 @@ def edit(
     latitude: float | None,
     longitude: float | None,
     no_position: bool,
+    min_days: str | None,
+    max_days: str | None,
     user: str,
     password_file: Path | None,
     no_password: bool,
@@ -223,6 +236,7 @@ def edit(
       vonggac camera edit 12 --user admin --password-file pw.txt
       vonggac camera edit 12 --transport udp
       vonggac camera edit 12 --disable
+      vonggac camera edit 12 --min-days 60 --max-days 90
     """
     if no_password and (user or password_file):
         raise click.UsageError("Give --no-password, or --user and --password-file, not both.")
@@ -249,13 +263,21 @@ def edit(
             enabled=enabled,
             transport=transport,
             tls_fingerprint=tls_pin(tls_fingerprint) if tls_fingerprint is not None else None,
+            days={
+                name: _days(option, written)
+                for name, option, written in (
+                    ("min_days", "--min-days", min_days),
+                    ("max_days", "--max-days", max_days),
+                )
+                if written is not None
+            },
         )
         changed = service.edit_camera(session, box, found, changes)
         detail = _detail(session, found, box)
     if as_json:
         emit({**detail, "changed": changed})
     elif changed:
-        words = sorted({"password" if field == "secret" else field.partition("_")[0] for field in changed})
+        words = sorted({_FIELD_WORDS.get(field, field.partition("_")[0]) for field in changed})
         click.echo(f"Changed camera {found.number}, {found.name}: {', '.join(words)}.")
     else:
         click.echo(f"Camera {found.number}, {found.name}: nothing to change.")
@@ -339,6 +361,14 @@ def _given(user: str, password_file: Path | None, known: Credentials | None) -> 
     return check_credentials(name, known.password if known is not None else "")
 
 
+def _days(option: str, written: str) -> int | None:
+    if written.strip().lower() == "default":
+        return None
+    if not written.strip().isdecimal():
+        raise click.BadParameter(f'{written!r} is no number of days, nor "default".', param_hint=option)
+    return int(written)
+
+
 def _sub_address(written: str | None) -> StreamAddress | None:
     if written is None:
         return None
@@ -386,6 +416,8 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "credentials": _known(found, box),
         "folder": found.folder,
         "enabled": found.enabled,
+        "min_days": found.min_days,
+        "max_days": found.max_days,
         "added_at": found.created_at,
         "removed_at": found.removed_at,
     }

@@ -40,6 +40,10 @@ class Camera(Base):
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     enabled: Mapped[bool] = mapped_column(default=True)
+    min_days: Mapped[int | None]
+    """Days its recordings are kept at least; None: the centre's (`[storage] min_days`), 0: no minimum."""
+    max_days: Mapped[int | None]
+    """Days after which they are deleted; None: the centre's (`[storage] max_days`), 0: when space is needed."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     removed_at: Mapped[datetime | None] = mapped_column(Moment)
     """A removed camera is not recorded and not listed; its recordings stay until their time is over."""

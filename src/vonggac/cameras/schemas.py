@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vonggac.cameras.address import Credentials, StreamAddress, split_address
@@ -18,6 +18,7 @@ Transport = Literal["tcp", "udp"]
 TRANSPORTS: tuple[Transport, ...] = ("tcp", "udp")
 """How the pictures travel: `tcp` inside the RTSP connection, `udp` beside it."""
 _PIN = re.compile(r"(?i)(?:sha-?256[ :=]*(?:fingerprint=)?)?((?:[0-9a-f]{2}[: ]?){31}[0-9a-f]{2})")
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class NewCamera:
     enabled: bool = True
     transport: Transport = "tcp"
     tls_fingerprint: str = ""
+    min_days: int | None = None
+    max_days: int | None = None
 
     def with_credentials(self, credentials: Credentials) -> NewCamera:
         """Return the same camera with user and password given apart from its address."""
@@ -60,6 +63,8 @@ class CameraChanges:
     transport: Transport | None = None
     tls_fingerprint: str | None = None
     """As `tls_pin` returns it; "" takes the pin away."""
+    days: dict[str, int | None] = field(default_factory=dict)
+    """`min_days` and `max_days`, those that change; None goes back to the centre's."""
 
 
 def new_camera(
@@ -73,9 +78,12 @@ def new_camera(
     longitude: str | float | None = None,
     transport: str = "",
     tls_fingerprint: str = "",
+    min_days: int | None = None,
+    max_days: int | None = None,
 ) -> NewCamera:
     """Return a checked camera; Invalid says which field breaks which rule. Empty texts count as not given."""
     position = camera_position(latitude, longitude)
+    check_days(min_days, max_days)
     address = split_address(url)
     travels, pin = camera_transport(transport or "tcp"), tls_pin(tls_fingerprint)
     check_transport(travels, address.url, pin)
@@ -89,6 +97,8 @@ def new_camera(
         longitude=position[1] if position else None,
         transport=travels,
         tls_fingerprint=pin,
+        min_days=min_days,
+        max_days=max_days,
     )
 
 
@@ -157,6 +167,18 @@ def camera_position(latitude: str | float | None, longitude: str | float | None)
     if abs(east) > 180:
         raise Invalid(f"The longitude must lie between -180 and 180 degrees, not {east:g}.")
     return north, east
+
+
+def check_days(min_days: int | None, max_days: int | None) -> None:
+    """Refuse days that cannot be kept; None is the centre's, 0 no limit."""
+    for which, days in (("minimum", min_days), ("maximum", max_days)):
+        if days is not None and not 0 <= days <= MOST_DAYS:
+            raise Invalid(f"The {which} must be between 0 and {MOST_DAYS} days, not {days}.")
+    if min_days and max_days and max_days < min_days:
+        raise Invalid(
+            f"Recordings cannot be kept {min_days} days at least and deleted after {max_days}: give a maximum of "
+            f"{min_days} days or more, or 0 for none."
+        )
 
 
 def _degrees(field: str, value: str | float | None) -> float | None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import events
 from vonggac.cameras.address import Credentials, StreamAddress, host_of, join_address
 from vonggac.cameras.models import Camera
-from vonggac.cameras.schemas import CameraChanges, NewCamera, Transport, camera_transport, check_transport
+from vonggac.cameras.schemas import CameraChanges, NewCamera, Transport, camera_transport, check_days, check_transport
 from vonggac.core import text
 from vonggac.core.clock import utc_now
 from vonggac.core.errors import Invalid, NotFound, VonggacError
@@ -125,6 +125,9 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
     wanted = {name: value for name, value in wanted.items() if value is not None}
     if changes.forget_position or changes.position is not None:
         wanted["latitude"], wanted["longitude"] = changes.position or (None, None)
+    if changes.days:
+        wanted |= {"min_days": camera.min_days, "max_days": camera.max_days, **changes.days}
+        check_days(wanted["min_days"], wanted["max_days"])
     before = _open_for_change(camera, changes, box)
     streams = _changed_streams(camera, changes, before or {})
     wanted |= {column: address.url for column, address in streams.items()}
@@ -339,6 +342,8 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
         enabled=new.enabled,
         transport=new.transport,
         tls_fingerprint=new.tls_fingerprint,
+        min_days=new.min_days,
+        max_days=new.max_days,
         created_at=utc_now(),
     )
 

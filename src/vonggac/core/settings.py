@@ -113,6 +113,32 @@ class StorageSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reserve_mb: Annotated[
         int, Meta(ge=16, description="Space that recording leaves free on each volume, in megabytes.")
     ] = 1024
+    margin_minutes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1440,
+            description="Old recordings are deleted while there is room for fewer minutes of recording, all cameras "
+            "together, above the reserve.",
+        ),
+    ] = 10
+    min_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36500,
+            description="Days every camera's recordings are kept at least, where the camera says nothing else. Less is "
+            "kept only when the disk is full, and is a fault.",
+        ),
+    ] = 30
+    max_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36500,
+            description="Days after which recordings are deleted even if there is space; 0: kept until there is none.",
+        ),
+    ] = 0
 
 
 class LogSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -21,9 +21,9 @@ from sqlalchemy.orm import Session
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.core.errors import VonggacError
-from vonggac.video import index
+from vonggac.video import expired, holds, index
 from vonggac.video.index import Interval
-from vonggac.video.models import Gap, GapReason, Recording, RecordingState, Volume
+from vonggac.video.models import Gap, GapReason, Hold, Recording, RecordingState, Volume
 from vonggac.video.mp4 import GroupEntry, RecordingDamaged, group_table, scan
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume, VolumeLost
@@ -153,6 +153,11 @@ class Timeline:
         return max(0, self.due_until_us - self.due_from_us)
 
     @property
+    def expired_us(self) -> int:
+        """How much of that was recorded, and deleted when its time was over."""
+        return sum(gap.end_us - gap.start_us for gap in self.gaps if gap.reason is GapReason.EXPIRED)
+
+    @property
     def recorded_us(self) -> int:
         """How much of that is; what is there twice, since the clock was set back, counts once."""
         due = [(self.due_from_us, self.due_until_us)]
@@ -195,6 +200,13 @@ class Selection:
     stretches: tuple[Stretch, ...]
     gaps: tuple[Interval, ...]
     """Those of the timeline, and recordings that cannot be read."""
+
+
+def hold(
+    session: Session, camera_id: uuid.UUID, from_us: int, to_us: int, subject: str, *, placed_by: str, reason: str = ""
+) -> Hold:
+    """Keep an interval of a camera, also one in the future, from being deleted until it is released (`holds.place`)."""
+    return holds.place(session, camera_id, from_us, to_us, subject, placed_by=placed_by, reason=reason)
 
 
 def timeline(
@@ -305,6 +317,8 @@ def _timeline(
         due_until = max(due_from, min(due_until, writing_since))
     holes = _without([(due_from, due_until)], [(one.start_us, one.end_us) for one in held])
     known = [_interval(gap, due_until) for gap in gaps]
+    if deleted := expired.between(session, camera_id, from_us, to_us):
+        known = sorted([*known, *deleted], key=lambda gap: gap.start_us)
     return (
         Timeline(camera_id, from_us, to_us, due_from, due_until, tuple(held), tuple(explain(holes, known))),
         tables,

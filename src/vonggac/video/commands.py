@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,37 +30,11 @@ from vonggac.video.index import Interval
 from vonggac.video.models import GapReason, Recording, RecordingState
 from vonggac.video.mp4 import ClipPart, ClipPlan, plan_clip
 from vonggac.video.volumes import sync_directory
+from vonggac.video.wording import lasting, local, moment_option, sized
 
 T = TypeVar("T")
 
-_MOMENTS = "Write 2026-11-24 14:03, 14:03:05 (today), -10min, -2h, now, or 2026-11-24T14:03:05+07:00."
-_CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d{1,6})?)?")
-_DAY_AND_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s?(Z|[+-]\d\d:?\d\d)?")
-_AGO = re.compile(r"-(\d{1,6})\s*(s|min|h|d)")
-_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 _STATES = {RecordingState.OPEN: "recording", RecordingState.COMPLETE: "complete", RecordingState.RECOVERED: "recovered"}
-
-
-def parse_moment(text: str, now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment that a person means, aware; ValueError with plain words for anything else.
-
-    Without a zone it is the centre's time; without a day, today. `now`: aware.
-    """
-    text = " ".join(text.split())
-    if text.lower() == "now":
-        return now
-    today = now.astimezone(zone).date().isoformat()
-    try:
-        if match := _AGO.fullmatch(text):
-            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        if _CLOCK.fullmatch(text):
-            return datetime.fromisoformat(f"{today}T{_padded(text)}").replace(tzinfo=zone)
-        if match := _DAY_AND_CLOCK.fullmatch(text):
-            moment = datetime.fromisoformat(f"{match[1]}T{_padded(match[2])}{match[3] or ''}")
-            return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{text!r}: there is no such time.") from None
-    raise ValueError(f"{text!r} is no time. {_MOMENTS}")
 
 
 @click.command(short_help="What is recorded of a camera, and what is not.")
@@ -153,7 +126,7 @@ def write_file(plan: ClipPlan, target: Path, *, force: bool, progress: Callable[
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if (free := shutil.disk_usage(target.parent).free) < size:
-            raise OSError(errno.ENOSPC, f"{_bytes(size)} are needed and {_bytes(free)} free")
+            raise OSError(errno.ENOSPC, f"{sized(size)} are needed and {sized(free)} free")
         with unfinished.open("xb") as file, closing(plan.chunks()) as chunks:
             written = 0
             while chunk := _read(lambda: next(chunks, b"")):
@@ -201,19 +174,9 @@ def _missing(plan: ClipPlan, selection: Selection) -> list[Interval]:
 # Times and places as people write them.
 
 
-def _padded(clock: str) -> str:
-    return f"0{clock}" if clock[1] == ":" else clock
-
-
 def _interval(from_text: str, to_text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    def parse(text: str, option: str) -> datetime:
-        try:
-            return parse_moment(text, now, zone)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint=option) from None
-
-    end = parse(to_text, "--to")
-    start = parse(from_text, "--from") if from_text else end - timedelta(hours=1)
+    end = moment_option(to_text, "--to", now, zone)
+    start = moment_option(from_text, "--from", now, zone) if from_text else end - timedelta(hours=1)
     shown = f"{start.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     if start >= now:
         raise click.BadParameter(
@@ -248,29 +211,6 @@ def _progress(hidden: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _local(us: int, zone: ZoneInfo, *, digits: int = 0) -> str:
-    moment = utc(us).astimezone(zone)
-    fraction = f".{moment.microsecond:06}"[: digits + 1] if digits else ""
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}"
-
-
-def _lasting(us: int) -> str:
-    tenths = us // 100_000
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // 10}.{rest % 10} s"
-    if hours:
-        return f"{hours} h {minutes} min {seconds}"
-    return f"{minutes} min {seconds}" if minutes else seconds
-
-
-def _bytes(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size / 1e3:.0f} kB"
-
-
 def _why(gap: Interval) -> str:
     words = REASON_WORDS[gap.reason or GapReason.UNKNOWN]
     return f"{words} ({gap.detail})" if gap.detail else words
@@ -281,8 +221,9 @@ def _state(held: Held) -> str:
 
 
 def _share(found: Timeline) -> str:
-    """Return recorded ÷ due, rounded down: only what is whole is 100 %."""
-    return f"{found.recorded_us * 10_000 // found.due_us / 100:.2f} %" if found.due_us else "–"
+    """Return recorded ÷ due, rounded down: only what is whole is 100 %. What was deleted is left out of both."""
+    due_us = found.due_us - found.expired_us
+    return f"{found.recorded_us * 10_000 // due_us / 100:.2f} %" if due_us else "–"
 
 
 # What the commands print.
@@ -290,63 +231,65 @@ def _share(found: Timeline) -> str:
 
 def _print_timeline(camera: Camera, found: Timeline, selection: Selection | None, zone: ZoneInfo) -> None:
     click.echo(
-        f"Camera {camera.number}, {camera.name}: {_local(found.from_us, zone)} to {_local(found.to_us, zone)} ({zone})"
+        f"Camera {camera.number}, {camera.name}: {local(found.from_us, zone)} to {local(found.to_us, zone)} ({zone})"
     )
     if found.due_from_us > found.from_us:
-        click.echo(f"It was added {_local(found.due_from_us, zone)}.")
+        click.echo(f"It was added {local(found.due_from_us, zone)}.")
     groups = {one.held.recording.id: one for one in selection.stretches} if selection is not None else {}
     click.secho(f"{'from':<21}  {'lasts':>15}  {'size':>9}  {'pictures':>8}", dim=True)
     lines: list[Held | Interval] = [*found.held, *found.gaps]
     for one in sorted(lines, key=lambda one: one.start_us):
-        line = f"{_local(one.start_us, zone, digits=1)}  {_lasting(one.end_us - one.start_us):>15}  "
+        line = f"{local(one.start_us, zone, digits=1)}  {lasting(one.end_us - one.start_us):>15}  "
         if isinstance(one, Interval):
             click.secho(f"{line}{'none':>9}  {'':>8}  {_why(one)}", fg="yellow")
             continue
         lost = f", {one.recording.lost_packets} packets lost" if one.recording.lost_packets else ""
-        click.echo(f"{line}{_bytes(one.size):>9}  {one.frames:>8}  {_state(one)}{lost}")
+        click.echo(f"{line}{sized(one.size):>9}  {one.frames:>8}  {_state(one)}{lost}")
         stretch = groups.get(one.recording.id)
         for group, start_us, end_us in stretch.timed() if stretch is not None else ():
             marks = ("" if group.key else " goes on") + (" damaged" if group.damaged else "")
             click.echo(
-                f"  {_local(start_us, zone, digits=3)}  {(end_us - start_us) / 1e6:>9.3f} s  {_bytes(group.size):>9}  "
+                f"  {local(start_us, zone, digits=3)}  {(end_us - start_us) / 1e6:>9.3f} s  {sized(group.size):>9}  "
                 f"{group.frames:>8} {marks}".rstrip()
             )
-    missing = sum(gap.end_us - gap.start_us for gap in found.gaps)
+    gaps = [gap for gap in found.gaps if gap.reason is not GapReason.EXPIRED]
+    missing = sum(gap.end_us - gap.start_us for gap in gaps)
     click.echo(
-        f"Recorded {_lasting(found.recorded_us)} of {_lasting(found.due_us)} ({_share(found)}) in {len(found.held)} "
-        f"files, {_bytes(sum(one.size for one in found.held))}. Missing {_lasting(missing)} in {len(found.gaps)} gaps."
+        f"Recorded {lasting(found.recorded_us)} of {lasting(found.due_us - found.expired_us)} ({_share(found)}) in "
+        f"{len(found.held)} files, {sized(sum(one.size for one in found.held))}. Missing {lasting(missing)} in "
+        f"{len(gaps)} gaps."
     )
+    if found.expired_us:
+        click.echo(f"Another {lasting(found.expired_us)} had been recorded and were deleted when their time was over.")
 
 
 def _print_clip(target: Path, plan: ClipPlan, missing: list[Interval], zone: ZoneInfo) -> None:
     report = plan.report
-    click.echo(f"Wrote {target}: {_lasting(report.duration_us)}, {report.frames} pictures, {_bytes(report.size)}.")
-    click.echo(
-        f"It holds {_local(report.start_us, zone, digits=3)} to {_local(report.end_us, zone, digits=3)} ({zone})."
-    )
+    click.echo(f"Wrote {target}: {lasting(report.duration_us)}, {report.frames} pictures, {sized(report.size)}.")
+    click.echo(f"It holds {local(report.start_us, zone, digits=3)} to {local(report.end_us, zone, digits=3)} ({zone}).")
     if report.damaged_groups:
         click.echo(f"{report.damaged_groups} groups of pictures could not be read back and are missing in it.")
     for gap in missing:
         where = (
             "before it" if gap.end_us <= report.start_us else "after it" if gap.start_us >= report.end_us else "in it"
         )
-        line = f"{_local(gap.start_us, zone, digits=1)}  {_lasting(gap.end_us - gap.start_us):>15}  {_why(gap)}"
+        line = f"{local(gap.start_us, zone, digits=1)}  {lasting(gap.end_us - gap.start_us):>15}  {_why(gap)}"
         click.secho(f"Missing {where}: {line}", fg="yellow")
 
 
 def _nothing(
     camera: Camera, selection: Selection, before: Recording | None, after: Recording | None, zone: ZoneInfo
 ) -> str:
-    asked = f"{_local(selection.timeline.from_us, zone)} to {_local(selection.timeline.to_us, zone)}"
+    asked = f"{local(selection.timeline.from_us, zone)} to {local(selection.timeline.to_us, zone)}"
     why = "; ".join(dict.fromkeys(_why(gap) for gap in selection.gaps[:3]))
     words = f"Nothing of camera {camera.number}, {camera.name}, can be cut from {asked}{f': {why}' if why else ''}."
     if before is None and after is None:
         return f"{words} It has no recordings at all."
     if before is not None:
-        end = f"until {_local(before.end_us, zone)}" if before.end_us is not None else "being written"
-        words += f" The nearest recording before: {_local(before.start_us, zone)}, {end}."
+        end = f"until {local(before.end_us, zone)}" if before.end_us is not None else "being written"
+        words += f" The nearest recording before: {local(before.start_us, zone)}, {end}."
     if after is not None:
-        words += f" The nearest after: from {_local(after.start_us, zone)} on."
+        words += f" The nearest after: from {local(after.start_us, zone)} on."
     return words
 
 
@@ -372,7 +315,8 @@ def _timeline_data(camera: Camera, found: Timeline, selection: Selection | None,
         **_span_data(found.from_us, found.to_us, zone),
         "due_us": found.due_us,
         "recorded_us": found.recorded_us,
-        "share": found.recorded_us / found.due_us if found.due_us else None,
+        "expired_us": found.expired_us,
+        "share": found.recorded_us / due_us if (due_us := found.due_us - found.expired_us) else None,
         "recordings": [_held_data(one, zone, groups) for one in found.held],
         "gaps": [_gap_data(gap, zone) for gap in found.gaps],
     }

@@ -66,6 +66,7 @@ REASON_WORDS: dict[str, str] = {
     GapReason.STOPPED: N_("Recording was stopped"),
     GapReason.CRASHED: N_("The recorder broke off"),
     GapReason.DISABLED: N_("Switched off"),
+    GapReason.EXPIRED: N_("Deleted when its time was over"),
     GapReason.UNKNOWN: N_("Cause unknown"),
 }
 SILENT_WORDS = N_("The recorder says nothing about it")

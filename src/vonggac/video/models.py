@@ -45,6 +45,8 @@ class GapReason(enum.StrEnum):
     STOPPED = "stopped"
     CRASHED = "crashed"
     DISABLED = "disabled"
+    EXPIRED = "expired"
+    """There was video, and retention deleted it: told by a timeline, never stored as a gap."""
     UNKNOWN = "unknown"
 
 
@@ -97,6 +99,8 @@ class Recording(Base):
     """Camera's clock minus ours, from its RTCP sender reports; None when it sends none."""
     groups: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
     """Packed table of its groups of pictures (video.mp4.group_table); None while open."""
+    sha256: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
+    """Of the file's bytes, taken when it was held and complete. A file that has one is evidence: never mended."""
 
 
 class Gap(Base):
@@ -174,3 +178,56 @@ class Still(Base):
     taken_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     """When the picture arrived at the recorder; 0 before the first."""
     jpeg: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+
+
+class Hold(Base):
+    """An interval of a camera that retention must not touch, also one that lies in the future."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        sa.Index(
+            "ix_hold_active",
+            "camera_id",
+            sqlite_where=sa.text("released_at IS NULL"),
+            postgresql_where=sa.text("released_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Key, primary_key=True)
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"))
+    from_us: Mapped[int] = mapped_column(sa.BigInteger)
+    to_us: Mapped[int] = mapped_column(sa.BigInteger)
+    subject: Mapped[str] = mapped_column(sa.String(200), index=True)
+    """What it is held for: a reference that means something to whoever placed it."""
+    reason: Mapped[str] = mapped_column(sa.Text, default="")
+    placed_by: Mapped[str] = mapped_column(sa.String(200))
+    placed_at: Mapped[datetime] = mapped_column(Moment)
+    released_at: Mapped[datetime | None] = mapped_column(Moment)
+    released_by: Mapped[str] = mapped_column(sa.String(200), default="")
+    release_reason: Mapped[str] = mapped_column(sa.Text, default="")
+
+
+class Garbage(Base):
+    """A file whose recording is deleted and which may still lie on its volume."""
+
+    __tablename__ = "garbage"
+    __table_args__ = (sa.Index("ix_garbage_volume_path", "volume_id", "path"),)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    volume_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("volume.id"))
+    path: Mapped[str] = mapped_column(sa.Text)
+    """Relative to the volume."""
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    noted_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Expired(Base):
+    """An interval whose recordings retention deleted. Neighbours are one row: as many rows as there are gaps."""
+
+    __tablename__ = "expired"
+
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"), primary_key=True)
+    start_us: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    end_us: Mapped[int] = mapped_column(sa.BigInteger)
+    days: Mapped[int]
+    """How old they were when they were deleted, in whole days; true to a day where neighbours were joined."""

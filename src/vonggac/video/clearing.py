@@ -1,0 +1,338 @@
+"""The keeper's job that deletes: what is past its maximum days, and what must go so that recording finds room.
+
+It looks at the disks every ten seconds and acts long before the recorder, which stops at the reserve: deletion begins
+while there is room for some minutes of recording above it. When it is far behind it catches up in slices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from sqlalchemy.orm import Session
+
+from vonggac.cameras.models import Camera
+from vonggac.core.clock import Clock
+from vonggac.core.database import Database
+from vonggac.core.faults import clear_fault, raise_fault, standing_faults
+from vonggac.core.log import RateLimit, get_logger
+from vonggac.core.settings import StorageSettings
+from vonggac.video import deletion, expired, holds, retention
+from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
+from vonggac.video.retention import DAY_US, Days, Deletion, Queue
+from vonggac.video.volumes import MountedVolume, VolumeLost
+
+EVERY_S = 10.0
+BELOW_MINIMUM = "below_minimum"
+HELD_FOOTAGE_FILLS_DISK = "held_footage_fills_disk"
+_BATCH = 256
+"""Recordings planned, unlinked and synced together: their folders are few, and each costs a sync."""
+_SLICE = 16
+"""Recordings noted in one transaction: keeps it below 10 ms."""
+_BATCHES = 16
+"""In a round at most: the keeper must be able to end, and other jobs want the database."""
+_PAUSE_S = 0.05
+_LOOK_BACK_NS = 600 * 1_000_000_000
+"""Where the first recordings lie on volumes that are away, they are not looked through again for so long."""
+
+FreeBytes = Callable[[MountedVolume], int]
+
+
+class _Figures:
+    """What deletion counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.files = Counter("vonggac_keeper_deleted_files", "Recordings deleted by retention.", registry=registry)
+        self.bytes = Counter("vonggac_keeper_deleted_bytes", "Their bytes.", registry=registry)
+        self.below = Counter(
+            "vonggac_keeper_deleted_below_minimum_files", "Those younger than their minimum days.", registry=registry
+        )
+        self.waiting = Gauge("vonggac_keeper_garbage_files", "Deleted files that still lie on disk.", registry=registry)
+        self.held = Gauge("vonggac_keeper_held_bytes", "Bytes of recordings that are held.", registry=registry)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpace:
+    """A volume that is there, and its space in bytes."""
+
+    volume: MountedVolume
+    free: int
+    total: int
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What a plan needs to know, read in one transaction."""
+
+    cameras: dict[uuid.UUID, Days]
+    held: dict[uuid.UUID, list[holds.Span]]
+    bytes_per_s: float
+    disk_refuses: bool
+    """A camera is not recorded at this moment, because the disk takes nothing."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is left of a round's allowance."""
+
+    batches: int = _BATCHES
+    spare: dict[uuid.UUID, int] = field(default_factory=dict)
+
+
+class Clearing:
+    """Deletes what is due, a bounded amount a round."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: StorageSettings,
+        clock: Clock,
+        registry: CollectorRegistry,
+        free_bytes: FreeBytes = MountedVolume.free_bytes,
+    ) -> None:
+        """`free_bytes`: how the space of a volume is read."""
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._figures = _Figures(registry)
+        self._free_bytes = free_bytes
+        self._limit = RateLimit()
+        self._since: dict[uuid.UUID, int] = {}
+        self._since_for: tuple[frozenset[uuid.UUID], int] = (frozenset(), 0)
+
+    async def round(self) -> None:
+        """Remove what is left over, delete what is past its maximum, then what must go for room; say what is wrong."""
+        volumes = await self._database.query(known_volumes)
+        spaces = await asyncio.to_thread(look, volumes, self._free_bytes)
+        there = {space.volume.id: space.volume for space in spaces}
+        await self._remove(there)
+        found = await self._database.query(read_archive, self._settings)
+        allowance = _Round()
+        await self._delete(allowance, there, self._past_maximum, found)
+        filled = False
+        if any(space.writable for space in spaces):
+            # Read again: what was deleted just now may be enough.
+            spaces = await asyncio.to_thread(look, volumes, self._free_bytes)
+            filled = await self._make_room(allowance, there, spaces, found)
+        await self._tell(found, lacking=filled)
+
+    async def _make_room(
+        self, allowance: _Round, there: dict[uuid.UUID, MountedVolume], spaces: Sequence[VolumeSpace], found: Archive
+    ) -> bool:
+        """Delete until there is room; True when there is not and nothing more can be deleted for it."""
+        reserve = self._settings.reserve_mb * 1_000_000
+        spare = {space.volume.id: space.free - reserve for space in spaces if space.writable}
+        margin = retention.margin(
+            found.bytes_per_s, self._settings.margin_minutes, sum(space.total for space in spaces if space.writable)
+        )
+        goals = [(spare, margin)]
+        if found.disk_refuses:
+            # There may be room on a disk that takes nothing: then each of the others needs some.
+            goals += [({volume_id: one}, margin // len(spare)) for volume_id, one in spare.items()]
+        filled = False
+        for goal, wanted in goals:
+            allowance.spare = goal
+            await self._delete(allowance, there, self._for_room, found, wanted)
+            filled = filled or (allowance.batches > 0 and retention.room(goal) < wanted)
+        return filled
+
+    async def _delete(
+        self,
+        allowance: _Round,
+        there: dict[uuid.UUID, MountedVolume],
+        plan: Callable[..., list[Deletion]],
+        found: Archive,
+        *arguments: int,
+    ) -> None:
+        while allowance.batches:
+            now_us = self._clock.now_us()
+            doomed = await self._database.query(plan, found, now_us, dict(allowance.spare), *arguments)
+            if not doomed:
+                return
+            allowance.batches -= 1
+            deleted = 0
+            for first in range(0, len(doomed), _SLICE):
+                part = doomed[first : first + _SLICE]
+                noted = await self._database.run(deletion.note, part, now_us)
+                deleted += noted.files
+                self._figures.files.inc(noted.files)
+                self._figures.bytes.inc(noted.size)
+                self._figures.below.inc(noted.below_minimum)
+                await asyncio.sleep(_PAUSE_S)
+            for one in doomed:
+                if one.candidate.volume_id in allowance.spare:
+                    allowance.spare[one.candidate.volume_id] += one.candidate.size
+            await self._remove(there)
+            if not deleted:
+                return  # a hold came between plan and transaction: the next round plans anew
+
+    async def _remove(self, there: dict[uuid.UUID, MountedVolume]) -> None:
+        """Unlink the files that wait on volumes that are there; what cannot be unlinked is tried again next time."""
+        for volume in there.values():
+            after = ""
+            while files := await self._database.query(deletion.waiting, volume.id, _BATCH, after):
+                after = files[-1].path
+                try:
+                    gone, words = await asyncio.to_thread(deletion.remove_files, volume, files, self._clock.now_us())
+                except VolumeLost as fault:
+                    gone, words = [], str(fault)
+                for first in range(0, len(gone), _SLICE):
+                    await self._database.run(deletion.forget, gone[first : first + _SLICE])
+                if words and (held_back := self._limit.passes(volume.id)) is not None:
+                    get_logger().warning("deleted recordings cannot be removed", reason=words, held_back=held_back)
+                if not gone:
+                    break
+
+    # Plans: read on a thread, a batch at a time.
+
+    def _past_maximum(
+        self, session: Session, found: Archive, now_us: int, _spare: dict[uuid.UUID, int]
+    ) -> list[Deletion]:
+        queues = (
+            Queue(
+                days, found.held.get(camera_id, ()), deletion.oldest(session, camera_id, found.held.get(camera_id, ()))
+            )
+            for camera_id, days in found.cameras.items()
+            if days.maximum
+        )
+        return list(islice(retention.past_maximum(queues, now_us), _BATCH))
+
+    def _for_room(
+        self, session: Session, found: Archive, now_us: int, spare: dict[uuid.UUID, int], wanted: int
+    ) -> list[Deletion]:
+        if retention.room(spare) >= wanted:
+            return []
+        self._forget_old_marks(frozenset(spare))
+        queues = [
+            Queue(days, found.held.get(camera_id, ()), self._from_mark(session, camera_id, found, spare))
+            for camera_id, days in found.cameras.items()
+        ]
+        return list(islice(retention.for_space(queues, now_us, spare, wanted), _BATCH))
+
+    def _from_mark(
+        self, session: Session, camera_id: uuid.UUID, found: Archive, spare: dict[uuid.UUID, int]
+    ) -> Iterator[retention.Candidate]:
+        since_us = self._since.get(camera_id, 0)
+        for place, one in enumerate(
+            deletion.oldest(session, camera_id, found.held.get(camera_id, ()), spare, since_us)
+        ):
+            if place == 0:
+                self._since[camera_id] = one.start_us
+            yield one
+
+    def _forget_old_marks(self, volumes: frozenset[uuid.UUID]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._since_for[0] != volumes or now_ns - self._since_for[1] > _LOOK_BACK_NS:
+            self._since.clear()
+            self._since_for = (volumes, now_ns)
+
+    # What is wrong.
+
+    async def _tell(self, found: Archive, *, lacking: bool) -> None:
+        """Raise and clear the faults of retention. Written only when they change: most rounds have no news."""
+        files, held, short, standing = await self._database.query(self._examine, found)
+        self._figures.waiting.set(files)
+        self._figures.held.set(held)
+        words = {
+            HELD_FOOTAGE_FILLS_DISK: _held_words(held) if lacking and held else "",
+            BELOW_MINIMUM: _below_words(short) if short else "",
+        }
+        if changed := {kind: detail for kind, detail in words.items() if detail != standing.get(kind, "")}:
+            await self._database.run(_say, changed)
+
+    def _examine(self, session: Session, found: Archive) -> tuple[int, int, list[ShortCamera], dict[str, str]]:
+        files, _ = deletion.waiting_sums(session)
+        kinds = (HELD_FOOTAGE_FILLS_DISK, BELOW_MINIMUM)
+        standing = {fault.kind: fault.detail for kind in kinds for fault in standing_faults(session, kind)}
+        short = below_minimum(session, found.cameras, self._clock.now_us())
+        return files, holds.held_bytes(session), short, standing
+
+
+def _say(session: Session, faults: dict[str, str]) -> None:
+    for kind, detail in faults.items():
+        if detail:
+            raise_fault(session, kind, detail=detail)
+        else:
+            clear_fault(session, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class ShortCamera:
+    """A camera whose minimum was cut into."""
+
+    number: int
+    name: str
+    days: int
+    """What is held of it, in whole days."""
+    minimum: int
+
+
+def below_minimum(session: Session, cameras: dict[uuid.UUID, Days], now_us: int) -> list[ShortCamera]:
+    """Return the cameras of which something was deleted that is younger than their minimum, the worst first."""
+    short = []
+    for camera_id, days in cameras.items():
+        last = expired.newest(session, camera_id)
+        if last is not None and last.end_us > now_us - days.minimum * DAY_US:
+            camera = session.get_one(Camera, camera_id)
+            short.append(ShortCamera(camera.number, camera.name, (now_us - last.end_us) // DAY_US, days.minimum))
+    return sorted(short, key=lambda one: (one.days - one.minimum, one.number))
+
+
+def known_volumes(session: Session) -> list[MountedVolume]:
+    """Return every volume of the index, there or not."""
+    return [
+        MountedVolume(volume.id, Path(volume.path))
+        for volume in session.scalars(sa.select(Volume).order_by(Volume.created_at))
+    ]
+
+
+def look(volumes: Sequence[MountedVolume], free_bytes: FreeBytes = MountedVolume.free_bytes) -> list[VolumeSpace]:
+    """Return the volumes that are there, with their space. Waits for disks: call it off the event loop."""
+    found = []
+    for volume in volumes:
+        try:
+            volume.verify()
+            free = free_bytes(volume)
+            status = os.statvfs(volume.path)
+        except (VolumeLost, OSError):
+            continue  # the recorder says so
+        writable = not status.f_flag & os.ST_RDONLY
+        found.append(VolumeSpace(volume, free, status.f_blocks * status.f_frsize, writable))
+    return found
+
+
+def read_archive(session: Session, settings: StorageSettings) -> Archive:
+    """Return every camera's days, also of removed ones, what is held, and how fast recordings grow."""
+    centre = (settings.min_days, settings.max_days)
+    cameras = {
+        camera_id: Days.of((minimum, maximum), centre)
+        for camera_id, minimum, maximum in session.execute(sa.select(Camera.id, Camera.min_days, Camera.max_days))
+    }
+    rate = session.scalar(sa.select(sa.func.sum(CameraStatus.bits_per_s))) or 0.0
+    refused = sa.select(Gap.id).where(Gap.end_us.is_(None), Gap.reason == GapReason.DISK.value).limit(1)
+    return Archive(cameras, holds.held_spans(session), rate / 8, session.scalar(refused) is not None)
+
+
+def _held_words(held: int) -> str:
+    return (
+        f"Held recordings ({held / 1e9:.1f} GB) fill the disks and nothing else is left to delete: new recordings will "
+        "find no space. Add a volume, or release a hold (vonggac hold list)."
+    )
+
+
+def _below_words(short: Sequence[ShortCamera]) -> str:
+    worst = short[0]
+    cameras = f"{len(short)} cameras" if len(short) > 1 else "1 camera"
+    return (
+        f"Recordings of {cameras} were deleted before their minimum days, since the disks are too small. Worst is "
+        f"camera {worst.number}, {worst.name}: {worst.days} of {worst.minimum} days are kept. Add a volume, or lower "
+        "the minimum."
+    )
