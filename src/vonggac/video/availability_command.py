@@ -218,7 +218,8 @@ def _print_sums(rows: Sequence[tuple[str, str, str, Seconds]], whole: Seconds, l
         line += f"{hours(seconds.off):>10}  {seconds.outages:>7}  {hours(seconds.longest):>9}"
         click.secho(line, fg="yellow" if seconds.lacking else None)
     click.echo(
-        f"{len(lines)} cameras: {percent(whole)} of the time recorded ({hours(whole.recorded)} of {hours(whole.due)}), "
+        f"{len(lines)} camera{'s' if len(lines) != 1 else ''}: {percent(whole)} of the time recorded "
+        f"({hours(whole.recorded)} of {hours(whole.due)}), "
         f"being written {hours(whole.writing)}, missing {hours(whole.missing_sum)}, unexplained "
         f"{hours(whole.unexplained)}. Switched off {hours(whole.off)}. Outages of {OUTAGE_US // 1_000_000} s and more: "
         f"{whole.outages}, {hours(whole.to_repair)} long on average."

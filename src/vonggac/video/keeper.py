@@ -1,6 +1,7 @@
 """The role `keeper`: clocked work that must not wait in a request nor disturb a recorder.
 
-Now: stills while somebody looks, the end of old events and sessions, the comparison of archive and index. Every job
+Now: stills while somebody looks, the end of old events and sessions, the comparison of archive and index, the month's
+account for the metrics. Every job
 says how it waits, none holds the database for more than a slice, and a failure of one does not stop the others.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import OperationalError
@@ -25,7 +27,8 @@ from vonggac.core.datafolder import DataFolder
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.role import RoleContext, run_role
 from vonggac.org import accounts
-from vonggac.video import reconciling, stills
+from vonggac.video import account_figures, reconciling, stills
+from vonggac.video.account_figures import AccountFigures
 from vonggac.video.live_client import KeyFrame, LiveError, latest_key_frame
 from vonggac.video.reconciling import Reconciling
 from vonggac.video.stills import StillError, WantedStill
@@ -53,7 +56,10 @@ def run(folder: DataFolder, name: str) -> int:
 async def serve(context: RoleContext) -> None:
     """Do the keeper's jobs until `context.stop` is set."""
     figures = Figures(context.registry)
+    account = AccountFigures(context.database, SystemClock(), ZoneInfo(context.folder.settings.centre.zone))
+    context.registry.register(account)
     jobs = (
+        _Job("account", account.round, account_figures.EVERY_S),
         _Job("stills", StillTaker(context.database, SystemClock(), figures).round, LOOK_EVERY_S),
         _Job("tidying", Tidying(context.database, SystemClock(), figures).round, TIDY_EVERY_S),
         _Job("reconciling", Reconciling(context.database, SystemClock()).round, reconciling.EVERY_S),

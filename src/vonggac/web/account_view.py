@@ -97,7 +97,7 @@ SORTS: dict[str, str] = {
     "number": N_("No."),
     "name": N_("Camera"),
     "unit": N_("Unit"),
-    "missing": N_("Missing"),
+    "lacking": N_("Not recorded"),
     "unexplained": N_("Unexplained"),
     "outages": N_("Outages"),
     "longest": N_("Longest"),
@@ -162,7 +162,7 @@ def camera_line(words: Words, line: CameraLine, most_lacking: int, place: int) -
             "worst": (2.0 if share is None else share, line.number),
             "number": (0.0, line.number),
             "unit": (0.0, place),
-            "missing": (-float(seconds.missing_sum), line.number),
+            "lacking": (-float(seconds.lacking), line.number),
             "unexplained": (-float(seconds.unexplained), line.number),
             "outages": (-float(seconds.outages), line.number),
             "longest": (-float(seconds.longest), line.number),
@@ -229,11 +229,20 @@ def _reasons(words: Words, seconds: Seconds) -> list[ReasonLine]:
             family=family(reason),
             lasts=words.hours(lacking),
             seconds=words.plural("{n} second", "{n} seconds", lacking),
-            of_due=f"{words.number(lacking / seconds.due * 100, 3)}%" if seconds.due else NOTHING,
-            of_missing=f"{words.number(lacking / seconds.lacking * 100)}%",
+            of_due=_share(words, lacking, seconds.due, 3),
+            of_missing=_share(words, lacking, seconds.lacking, 0),
         )
         for reason, lacking in _parts(seconds)
     ]
+
+
+def _share(words: Words, part: int, whole: int, digits: int) -> str:
+    """Return a share in per cent; what is there but rounds to nothing is said to be less than the least figure."""
+    if not whole:
+        return NOTHING
+    least = 10.0**-digits
+    share = part / whole * 100
+    return f"{words.number(share, digits)}%" if share >= least / 2 else f"<\u00a0{words.number(least, digits)}%"
 
 
 def _cells(words: Words, seconds: Seconds) -> dict[str, str]:
