@@ -28,6 +28,10 @@ _SECTIONS: dict[str, dict[str, LateCommand]] = {
             "vonggac.video.commands:recordings", "What is recorded of a camera, and what is not."
         ),
         "clip": LateCommand("vonggac.video.commands:clip", "Cut an interval of a camera into an MP4 file."),
+        "availability": LateCommand(
+            "vonggac.video.availability_command:availability",
+            "How much of the time was recorded, and where the rest went.",
+        ),
     },
     "Operation": {
         "doctor": LateCommand("vonggac.core.commands:doctor", "Say what is wrong with this machine, and what to do."),

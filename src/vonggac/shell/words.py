@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_skeleton
 
 from vonggac.core.clock import MICROSECONDS, utc
 from vonggac.core.i18n import translations
@@ -87,6 +87,30 @@ class Words:
             self.plural("{n} minute", "{n} minutes", minutes) if minutes and not days else "",
         ]
         return " ".join(part for part in parts if part)
+
+    def hours(self, seconds: float) -> str:
+        """Return a length of time to the second, as hours, minutes and seconds: 743:59:08."""
+        whole = round(seconds)
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+    def month(self, name: str) -> str:
+        """Return a month such as 2026-11 by its name: Tháng 11 năm 2026, November 2026."""
+        said = format_skeleton("yMMMM", datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC), locale=self._locale)
+        return said[:1].upper() + said[1:]
+
+    def exact(self, us: int) -> str:
+        """Return a moment with its date, to the second."""
+        moment = utc(us)
+        pattern = "HH:mm:ss dd/MM/yyyy" if self.language == "vi" else "d MMM yyyy, HH:mm:ss"
+        return format_datetime(moment, pattern, tzinfo=self.zone, locale=self._locale)
+
+    def since(self, us: int, now_us: int) -> str:
+        """Return since when something is so, and for how long; empty where that is not known."""
+        if not us:
+            return ""
+        return self.say(
+            "since {moment} ({duration})", moment=self.moment(us, now_us), duration=self.duration(now_us - us)
+        )
 
     def moment(self, us: int, now_us: int) -> str:
         """Return a moment: the time of day when it is less than a day from now, else with its date."""

@@ -25,6 +25,7 @@ from vonggac.video import expired, holds, index
 from vonggac.video.index import Interval
 from vonggac.video.models import Gap, GapReason, Hold, Recording, RecordingState, Volume
 from vonggac.video.mp4 import GroupEntry, RecordingDamaged, group_table, scan
+from vonggac.video.spans import Span, length, without
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
@@ -34,8 +35,6 @@ ON_ITS_WAY_US = 10_000_000
 """What arrived so recently may still be on its way to disk: the open group, the pause between reads, the queue."""
 MAX_READ = 64 << 20
 """Bytes of one `read`: several of the largest groups."""
-
-_Span = tuple[int, int]
 
 
 class RecordingUnreadable(VonggacError):
@@ -161,7 +160,7 @@ class Timeline:
     def recorded_us(self) -> int:
         """How much of that is; what is there twice, since the clock was set back, counts once."""
         due = [(self.due_from_us, self.due_until_us)]
-        return self.due_us - _length(_without(due, [(one.start_us, one.end_us) for one in self.held]))
+        return self.due_us - length(without(due, [(one.start_us, one.end_us) for one in self.held]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +255,7 @@ def neighbours(session: Session, camera_id: uuid.UUID, at_us: int) -> tuple[Reco
     return session.scalars(before).first(), session.scalars(after).first()
 
 
-def explain(holes: Iterable[_Span], known: Sequence[Interval]) -> list[Interval]:
+def explain(holes: Iterable[Span], known: Sequence[Interval]) -> list[Interval]:
     """Return why there is nothing in these times: known gaps cut to them, and what no gap explains as unknown.
 
     `holes` in order, without overlap; `known` by their starts.
@@ -277,7 +276,7 @@ def explain(holes: Iterable[_Span], known: Sequence[Interval]) -> list[Interval]
                 for start, end in pieces
                 if start < end
             ]
-            rest = _without(rest, [(gap.start_us, gap.end_us)])
+            rest = without(rest, [(gap.start_us, gap.end_us)])
         explained += [Interval(start, end, GapReason.UNKNOWN) for start, end in rest if end - start > UNEXPLAINED_US]
     return sorted(explained, key=lambda gap: gap.start_us)
 
@@ -315,7 +314,7 @@ def _timeline(
     due_until = max(due_from, min(to_us, now_us))
     if writing_since is not None and writing_since > now_us - ON_ITS_WAY_US:
         due_until = max(due_from, min(due_until, writing_since))
-    holes = _without([(due_from, due_until)], [(one.start_us, one.end_us) for one in held])
+    holes = without([(due_from, due_until)], [(one.start_us, one.end_us) for one in held])
     known = [_interval(gap, due_until) for gap in gaps]
     if deleted := expired.between(session, camera_id, from_us, to_us):
         known = sorted([*known, *deleted], key=lambda gap: gap.start_us)
@@ -356,30 +355,3 @@ def _interval(gap: Gap, until_us: int) -> Interval:
 
 def _ticks(groups: Iterable[GroupEntry]) -> int:
     return sum(group.pause_ticks + group.duration_ticks for group in groups)
-
-
-# Spans of time: (start, end), half open.
-
-
-def _without(spans: Iterable[_Span], taken: Iterable[_Span]) -> list[_Span]:
-    """Return what is left of the spans (in order, without overlap) when others are taken out."""
-    covers = sorted(span for span in taken if span[0] < span[1])
-    left: list[_Span] = []
-    first = 0
-    for start, end in spans:
-        at = start
-        while first < len(covers) and covers[first][1] <= start:
-            first += 1
-        for cover in islice(covers, first, None):
-            if cover[0] >= end:
-                break
-            if cover[0] > at:
-                left.append((at, cover[0]))
-            at = max(at, cover[1])
-        if at < end:
-            left.append((at, end))
-    return left
-
-
-def _length(spans: Iterable[_Span]) -> int:
-    return sum(end - start for start, end in spans)

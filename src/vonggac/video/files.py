@@ -307,7 +307,7 @@ def _missing(row: Recording) -> Callable[[Session], None]:
     def change(session: Session) -> None:
         if not _unchanged(session, row):
             return
-        index.take_from_hours(session, row.camera_id, row.start_us, row.end_us or row.start_us, row.size)
+        index.take_from_hours(session, row)
         index.forget_recording(session, row.id)
         interval = Interval(row.start_us, row.end_us or row.start_us, GapReason.UNKNOWN, f"the file {row.path} is gone")
         index.add_gap(session, row.camera_id, interval)
@@ -330,7 +330,7 @@ def _corrected(row: Recording, path: Path) -> Callable[[Session], None]:
     def change(session: Session) -> None:
         if not _unchanged(session, row):
             return
-        index.take_from_hours(session, row.camera_id, row.start_us, row.end_us or row.start_us, row.size)
+        index.take_from_hours(session, row)
         index.complete_recording(session, done)
         lost = Interval(done.end_us, row.end_us or done.end_us, GapReason.UNKNOWN, f"the file {row.path} was cut short")
         index.add_gap(session, row.camera_id, lost)

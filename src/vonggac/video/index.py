@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, undefer
 from vonggac.cameras.models import Camera
 from vonggac.core.eventlog import announce
 from vonggac.video.models import CameraStatus, Gap, GapReason, RecordedHour, Recording, RecordingState
+from vonggac.video.spans import Span, without
 
 HOUR_US = 3_600_000_000
 LONGEST_US = 2 * HOUR_US
@@ -121,7 +122,12 @@ def open_recordings(session: Session, opened: Sequence[OpenedRecording]) -> list
 
 
 def complete_recording(session: Session, done: CompletedRecording) -> None:
-    """Fill a row in whose file is whole and synced, and add it to its hours."""
+    """Fill a row in whose file is whole and synced, and add it to its hours.
+
+    What was found on the disk after the fact (recovered, adopted) is no gap any more.
+    """
+    if done.state is RecordingState.RECOVERED:
+        cut_gaps(session, done.camera_id, done.start_us, done.end_us)
     session.execute(
         sa.update(Recording)
         .where(Recording.id == done.id)
@@ -137,9 +143,7 @@ def complete_recording(session: Session, done: CompletedRecording) -> None:
             clock_offset_us=done.clock_offset_us,
         )
     )
-    whole = max(1, done.end_us - done.start_us)
-    for hour, part in split_by_hour(done.start_us, done.end_us):
-        _add_to_hour(session, done.camera_id, hour, part, done.size * part // whole)
+    _count(session, done.camera_id, done.id, done.start_us, done.end_us, done.size)
 
 
 def correct_start(session: Session, recording_id: int, start_us: int) -> None:
@@ -147,11 +151,10 @@ def correct_start(session: Session, recording_id: int, start_us: int) -> None:
     session.execute(sa.update(Recording).where(Recording.id == recording_id).values(start_us=start_us))
 
 
-def take_from_hours(session: Session, camera_id: uuid.UUID, start_us: int, end_us: int, size: int) -> None:
+def take_from_hours(session: Session, row: Recording) -> None:
     """Undo what `complete_recording` added to the hours."""
-    whole = max(1, end_us - start_us)
-    for hour, part in split_by_hour(start_us, end_us):
-        _add_to_hour(session, camera_id, hour, -part, -(size * part // whole))
+    if row.end_us is not None:
+        _count(session, row.camera_id, row.id, row.start_us, row.end_us, row.size, sign=-1)
 
 
 def forget_recording(session: Session, recording_id: int) -> None:
@@ -254,6 +257,24 @@ def add_gap(session: Session, camera_id: uuid.UUID, interval: Interval) -> None:
         )
 
 
+def cut_gaps(session: Session, camera_id: uuid.UUID, start_us: int, end_us: int) -> None:
+    """Take an interval out of the gaps of a camera. A gap that is not over keeps its row, and begins later."""
+    for gap in gaps_between(session, camera_id, start_us, end_us):
+        begins_before = gap.start_us < start_us
+        if gap.end_us is not None and gap.end_us <= end_us:
+            if begins_before:
+                gap.end_us = start_us
+            else:
+                session.delete(gap)
+            continue
+        if begins_before:
+            before = Gap(camera_id=camera_id, start_us=gap.start_us, end_us=start_us, reason=gap.reason)
+            before.detail = gap.detail
+            session.add(before)
+        gap.start_us = end_us
+    session.flush()
+
+
 def open_gaps(session: Session) -> list[Gap]:
     """Return every gap that is not over."""
     return list(session.scalars(sa.select(Gap).where(Gap.end_us.is_(None)).order_by(Gap.id)))
@@ -287,6 +308,35 @@ def replace_statuses(session: Session, recorder: str, rows: Sequence[dict[str, o
     if rows:
         _upsert(session, CameraStatus, rows, ["camera_id"])
     announce(session, "status.updated", recorder=recorder)
+
+
+def _count(
+    session: Session, camera_id: uuid.UUID, recording_id: int, start_us: int, end_us: int, size: int, sign: int = 1
+) -> None:
+    """Add a recording to its hours, or take it from them: its bytes, and the time that no other recording holds.
+
+    A moment that is on disk twice, since the clock was set back, counts once.
+    """
+    others = session.execute(
+        sa.select(Recording.start_us, Recording.end_us).where(
+            Recording.camera_id == camera_id,
+            Recording.id != recording_id,
+            Recording.start_us < end_us,
+            Recording.start_us > start_us - LONGEST_US,
+            Recording.end_us > start_us,
+        )
+    )
+    alone: dict[int, int] = {}
+    for span in without([(start_us, end_us)], [_span(*other) for other in others]):
+        for hour, part in split_by_hour(*span):
+            alone[hour] = alone.get(hour, 0) + part
+    whole = max(1, end_us - start_us)
+    for hour, part in split_by_hour(start_us, end_us):
+        _add_to_hour(session, camera_id, hour, sign * alone.get(hour, 0), sign * (size * part // whole))
+
+
+def _span(start_us: int, end_us: int | None) -> Span:
+    return start_us, start_us if end_us is None else end_us
 
 
 def _add_to_hour(session: Session, camera_id: uuid.UUID, hour_us: int, recorded_us: int, size: int) -> None:

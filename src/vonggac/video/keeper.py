@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import OperationalError
 
@@ -18,7 +19,8 @@ from vonggac.core.clock import SystemClock
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.role import RoleContext, run_role
-from vonggac.video import clearing, hashing, reconciling, still_taking, tidying
+from vonggac.video import account_figures, clearing, hashing, reconciling, still_taking, tidying
+from vonggac.video.account_figures import AccountFigures
 from vonggac.video.clearing import Clearing
 from vonggac.video.hashing import Hashing
 from vonggac.video.reconciling import Reconciling
@@ -37,12 +39,15 @@ async def serve(context: RoleContext) -> None:
     """Do the keeper's jobs until `context.stop` is set."""
     database, registry, clock = context.database, context.registry, SystemClock()
     storage = context.folder.settings.storage
+    account = AccountFigures(database, clock, ZoneInfo(context.folder.settings.centre.zone))
+    registry.register(account)
     jobs = (
         _Job("clearing", Clearing(database, storage, clock, registry).round, clearing.EVERY_S),
         _Job("stills", StillTaker(database, clock, registry).round, still_taking.EVERY_S),
         _Job("hashing", Hashing(database, clock, registry).round, hashing.EVERY_S),
         _Job("reconciling", Reconciling(database, clock).round, reconciling.EVERY_S),
         _Job("tidying", Tidying(database, clock, registry).round, tidying.EVERY_S),
+        _Job("account", account.round, account_figures.EVERY_S),
     )
     await context.appear()
     async with asyncio.TaskGroup() as group:

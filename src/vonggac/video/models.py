@@ -109,6 +109,7 @@ class Gap(Base):
     __tablename__ = "gap"
     __table_args__ = (
         sa.Index("ix_gap_camera_start", "camera_id", "start_us"),
+        sa.Index("ix_gap_camera_end", "camera_id", "end_us"),
         sa.Index(
             "ix_gap_open",
             "camera_id",

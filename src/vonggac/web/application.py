@@ -25,7 +25,7 @@ from vonggac.shell.headers import SecurityHeaders
 from vonggac.shell.stream import EventStream
 from vonggac.shell.templates import make_templates
 from vonggac.shell.visit import Shell
-from vonggac.web import health_pages, still_pages
+from vonggac.web import account_pages, health_pages, still_pages
 from vonggac.web.figures import AnswersCounted, StreamCollector
 
 _HERE = Path(__file__).parent
@@ -37,6 +37,7 @@ HEARD_BY: dict[str, str] = {
     "camera.": "health.view",
     "unit.": "health.view",
     "role.": "health.view",
+    "fault.": "health.view",
 }
 """Prefixes of the topics that pages hear of, and the verb it takes; of all others they hear nothing."""
 
@@ -50,7 +51,8 @@ def make_application(
     bundle: Bundle | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`."""
-    routes = [*pages.doors.routes, *health_pages.doors.routes, *still_pages.doors.routes]
+    packages = (pages, health_pages, account_pages, still_pages)
+    routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
     check_routes(application.routes)
     stream = EventStream(database, HEARD_BY)

@@ -13,6 +13,7 @@ from vonggac.core.text import fold
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, redirect
 from vonggac.video.health import STATE_WORDS, State, health_rows, storage, summary
+from vonggac.web.fault_view import fault_lines
 from vonggac.web.health_view import Group, HealthView, Row, health_view
 
 doors = Doors()
@@ -90,7 +91,9 @@ async def _view(visit: Visit) -> HealthView:
 
     def read(session: Session) -> HealthView:
         rows = [row for row in health_rows(session, now_us) if visitor.may("health.view", row.unit_id)]
-        return health_view(words, rows, summary(session, rows), storage(session, reserve), now_us)
+        view = health_view(words, rows, summary(session, rows), storage(session, reserve), now_us)
+        view.faults = fault_lines(session, words, lambda fault: visitor.may("health.view", fault.unit_id), now_us)
+        return view
 
     return await visit.shell.database.query(read)
 

@@ -10,6 +10,7 @@ import msgspec
 from vonggac.core.i18n import N_
 from vonggac.shell.words import NOTHING, Words
 from vonggac.video.health import KIND_WORDS, STATE_WORDS, CameraHealth, State, Storage, Summary
+from vonggac.web.fault_view import FaultLine
 
 GOOD_SHARE = 0.999
 FAIR_SHARE = 0.99
@@ -80,6 +81,8 @@ class HealthView(msgspec.Struct):
     updated_ms: int
     totals: Totals
     groups: list[Group]
+    faults: list[FaultLine] = []
+    """What somebody must look after, the newest first."""
 
 
 def health_view(
@@ -119,7 +122,7 @@ def _row(words: Words, row: CameraHealth, name_rank: int, now_us: int) -> Row:
             "name": row.name,
             "kind": words.say(KIND_WORDS.get(row.kind, row.kind)),
             "state": words.say(STATE_WORDS[row.state]),
-            "since": _since(words, row, now_us),
+            "since": words.since(row.since_us, now_us),
             "why": words.say(row.why),
             "share": words.percent(row.share) if known else NOTHING,
             "lost": words.number(row.lost_packets) if row.passed_us else NOTHING,
@@ -152,16 +155,6 @@ def picture(row: CameraHealth) -> tuple[str, str]:
     """Return codec and size of a camera's picture as people name them."""
     family = row.codec.partition(".")[0]
     return _CODEC_NAMES.get(family, family.upper()), f"{row.width}×{row.height}" if row.width else ""
-
-
-def _since(words: Words, row: CameraHealth, now_us: int) -> str:
-    if not row.since_us:
-        return ""
-    return words.say(
-        "since {moment} ({duration})",
-        moment=words.moment(row.since_us, now_us),
-        duration=words.duration(now_us - row.since_us),
-    )
 
 
 def _share_title(words: Words, recorded_us: int, passed_us: int) -> str:
@@ -215,7 +208,7 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
         ],
         volumes=[_volume_line(words, volume.path, volume.free, volume.total) for volume in storage.volumes],
         trouble=[
-            Trouble(row.id.hex, row.number, row.name, words.say(row.why), _since(words, row, now_us))
+            Trouble(row.id.hex, row.number, row.name, words.say(row.why), words.since(row.since_us, now_us))
             for row in rows
             if row.state in _TROUBLED
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from vonggac.org.models import Unit
 from vonggac.video import index
 from vonggac.video.index import CompletedRecording, OpenedRecording
 from vonggac.video.models import GapReason
-from vonggac.video.recorder.start import CameraPast, read_pasts
+from vonggac.video.recorder.start import CameraPast, note_switched_off, read_pasts
 from vonggac.video.volumes import create_volume
 
 ADDED = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -99,3 +100,37 @@ def test_a_gap_that_is_open_is_found_open(past: Past) -> None:
     assert found.gap is not None
     assert (found.gap.start_us, found.gap.reason) == (ADDED_US + 60 * SECOND, GapReason.STOPPED)
     assert found.accounted_until_us == ADDED_US + 60 * SECOND
+
+
+def switched_off(past: Past, at_s: int, *recorded_here: uuid.UUID) -> list[tuple[int, int | None, str]]:
+    """Switch the camera off, let a recorder note it, and return the gaps in seconds."""
+    with past.database.write() as session:
+        session.get_one(Camera, past.camera_id).enabled = False
+        note_switched_off(session, ADDED_US + at_s * SECOND, recorded_here)
+    with past.database.read() as session:
+        found = index.gaps_between(session, past.camera_id, 0, 2 * ADDED_US)
+        return [
+            ((gap.start_us - ADDED_US) // SECOND, gap.end_us and (gap.end_us - ADDED_US) // SECOND, gap.reason)
+            for gap in found
+        ]
+
+
+def test_a_camera_that_was_added_switched_off_is_so_since_then(past: Past) -> None:
+    assert switched_off(past, 500) == [(0, None, "disabled")]
+    assert switched_off(past, 600) == [(0, None, "disabled")]
+
+
+def test_a_camera_that_was_switched_off_while_no_recorder_ran_is_so_from_now_on(past: Past) -> None:
+    past.recorded(0, 60)
+    past.missing(60, None, GapReason.STOPPED)
+    assert switched_off(past, 500) == [(60, 500, "stopped"), (500, None, "disabled")]
+
+
+def test_what_a_killed_recorder_left_open_is_told_before_the_camera_is_switched_off(past: Past) -> None:
+    past.recorded(0, 60)
+    assert switched_off(past, 500) == [(60, 500, "crashed"), (500, None, "disabled")]
+
+
+def test_what_a_recorder_does_itself_is_left_to_it(past: Past) -> None:
+    past.recorded(0, 60)
+    assert switched_off(past, 500, past.camera_id) == []

@@ -110,6 +110,10 @@ class Fleet:
         """Yield what is recorded, by number. Safe to call from another thread."""
         yield from sorted(self._cameras.values(), key=lambda camera: camera.source.number)
 
+    def known(self) -> set[uuid.UUID]:
+        """Return the cameras whose account this recorder keeps, also of those that it no longer records."""
+        return set(self._accounts)
+
     def feed(self, camera_id: uuid.UUID) -> LiveFeed | None:
         """Return a camera's live pictures; None for one that is not recorded here."""
         camera = self._cameras.get(camera_id)
@@ -141,6 +145,9 @@ class Fleet:
         account = self._accounts.get(source.id)
         if account is None:
             account = self._accounts[source.id] = self._open_account(source, past)
+        if account.gap is not None and account.gap.reason is GapReason.DISABLED:
+            # From now on it is due: what connecting takes is not switched off.
+            account.away(GapReason.STOPPED, "recording had not begun", self._clock.now_us())
         connection: CameraConnection | None = None
 
         def watched(by_somebody: bool) -> None:

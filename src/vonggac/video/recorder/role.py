@@ -22,7 +22,7 @@ from vonggac.video.recorder.fleet import Fleet
 from vonggac.video.recorder.live import LiveServer
 from vonggac.video.recorder.metrics import RecorderCollector
 from vonggac.video.recorder.recovery import recover
-from vonggac.video.recorder.start import read_pasts
+from vonggac.video.recorder.start import note_switched_off, read_pasts
 
 _CHANGES_POLL_S = 1.0
 """Cameras change by a person's hand: a look a second is enough, and a recorder's own commits would wake it oftener."""
@@ -121,8 +121,14 @@ async def _start(context: RoleContext, share: int) -> Fleet:
         )
     fleet = Fleet(context.name, database, context.folder.settings, there)
     await fleet.start()
-    await fleet.set_cameras(sources, await database.query(read_pasts, now_us))
+    await _set_cameras(context, fleet, share, sources)
     return fleet
+
+
+async def _set_cameras(context: RoleContext, fleet: Fleet, share: int, sources: list[cameras.CameraSource]) -> None:
+    now_us, shares = SystemClock().now_us(), context.folder.settings.recorder.processes
+    await context.database.run(note_switched_off, now_us, fleet.known(), share, shares)
+    await fleet.set_cameras(sources, await context.database.query(read_pasts, now_us))
 
 
 async def _sources(context: RoleContext, share: int) -> list[cameras.CameraSource]:
@@ -144,5 +150,4 @@ async def _follow_cameras(context: RoleContext, fleet: Fleet, share: int, positi
                 async for _ in events:
                     # Whatever it was: the whole list is read again, so that no event can be misread or missed.
                     await asyncio.sleep(0.05)
-                    pasts = await context.database.query(read_pasts, SystemClock().now_us())
-                    await fleet.set_cameras(await _sources(context, share), pasts)
+                    await _set_cameras(context, fleet, share, await _sources(context, share))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.video import index
-from vonggac.video.index import HOUR_US, HourSums
-from vonggac.video.models import GapReason
+from vonggac.video.index import HOUR_US, HourSums, Interval
+from vonggac.video.models import Gap, GapReason
 from vonggac.video.recorder.account import SHOWN_HOURS, OpenGap
 
 
@@ -51,3 +52,34 @@ def read_pasts(session: Session, now_us: int) -> dict[uuid.UUID, CameraPast]:
         past.recorded_until_us = index.last_recorded(session, camera_id) or 0
         past.accounted_until_us = max(past.recorded_until_us, index.last_gap_end(session, camera_id) or 0)
     return pasts
+
+
+def note_switched_off(
+    session: Session, now_us: int, recorded_here: Collection[uuid.UUID], share: int = 0, shares: int = 1
+) -> int:
+    """Note from when on a camera of this share is switched off where no recorder did so; returns how many were.
+
+    A recorder notes it of the cameras that it records (`recorded_here`). One that was switched off while no recorder
+    ran is so from now on, since the time before is told by the gap of that recorder; one that was added so, from then.
+    """
+    noted = 0
+    query = sa.select(Camera).where(
+        Camera.removed_at.is_(None), sa.not_(Camera.enabled), Camera.number % shares == share
+    )
+    gaps: dict[uuid.UUID, list[Gap]] = {}
+    for gap in index.open_gaps(session):
+        gaps.setdefault(gap.camera_id, []).append(gap)
+    for camera in session.scalars(query):
+        mine = gaps.get(camera.id, [])
+        if camera.id in recorded_here or any(gap.reason == GapReason.DISABLED for gap in mine):
+            continue
+        accounted_us = max(index.last_recorded(session, camera.id) or 0, index.last_gap_end(session, camera.id) or 0)
+        from_us = now_us if mine or accounted_us else microseconds(camera.created_at)
+        if accounted_us and not mine:
+            crashed = Interval(accounted_us, from_us, GapReason.CRASHED, "the recorder was killed")
+            index.add_gap(session, camera.id, crashed)
+        for gap in mine:
+            index.close_gap(session, gap.id, camera.id, from_us, camera.unit_id)
+        index.open_gap(session, camera.id, from_us, GapReason.DISABLED, "", camera.unit_id)
+        noted += 1
+    return noted

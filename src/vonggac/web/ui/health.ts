@@ -3,6 +3,7 @@
 import { age } from "./ages";
 import { CameraList, type Row } from "./cameras";
 import { serverNow, setServerTime } from "./clock";
+import { type Fault, showFaults } from "./faults";
 import { setText } from "./patch";
 import { Stills } from "./stills";
 import { EventStream, showBanner } from "./stream";
@@ -43,6 +44,7 @@ interface HealthView {
   updated_ms: number;
   totals: Totals;
   groups: Group[];
+  faults: Fault[];
 }
 
 /** A recorder speaks every 5 s. */
@@ -64,7 +66,7 @@ export function startHealth(root: HTMLElement): void {
   new Stills(root, () => stream.end());
   const stream = new EventStream({
     reload: () => soon(0),
-    changed: (topic) => soon(topic.startsWith("camera.") || topic.startsWith("unit.") ? 0 : Math.random() * SPREAD_MS),
+    changed: (topic) => soon(/^(camera|unit|fault)\./.test(topic) ? 0 : Math.random() * SPREAD_MS),
   });
   setInterval(() => showAge(updatedMs), 1_000);
   setInterval(() => soon(0), REFRESH_MS);
@@ -96,6 +98,7 @@ export function startHealth(root: HTMLElement): void {
         setServerTime(view.now_ms);
         updatedMs = view.updated_ms;
         showTotals(root, view.totals);
+        showFaults(root, view.faults);
         if (!cameras.update(view.groups)) {
           // A camera came or went: the page is made by the server.
           location.reload();

@@ -1,0 +1,60 @@
+"""The standing faults at the top of the health page, in the reader's words."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from vonggac.cameras.models import Camera
+from vonggac.core.clock import microseconds
+from vonggac.core.faults import Fault, standing_faults
+from vonggac.shell.words import Words
+from vonggac.video.fault_words import FAULT_WORDS, OTHER_FAULT
+from vonggac.video.models import Volume
+
+
+class FaultLine(msgspec.Struct):
+    """Something that somebody must look after, since when, and in the words of whoever found it."""
+
+    id: int
+    kind: str
+    text: str
+    about: str
+    """The camera or the disk; empty where the fault is the centre's."""
+    detail: str
+    since: str
+
+
+def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool], now_us: int) -> list[FaultLine]:
+    """Return the faults that stand, the newest first, as far as the reader may know of them."""
+    return [
+        FaultLine(
+            id=fault.id,
+            kind=fault.kind,
+            text=_text(words, fault.kind),
+            about=_about(session, fault.subject),
+            detail=fault.detail,
+            since=words.since(microseconds(fault.raised_at), now_us),
+        )
+        for fault in reversed(standing_faults(session))
+        if may_see(fault)
+    ]
+
+
+def _text(words: Words, kind: str) -> str:
+    known = FAULT_WORDS.get(kind)
+    return words.say(known) if known else words.say(OTHER_FAULT, kind=kind)
+
+
+def _about(session: Session, subject: str) -> str:
+    try:
+        key = uuid.UUID(hex=subject)
+    except ValueError:
+        return subject
+    if (camera := session.get(Camera, key)) is not None:
+        return f"{camera.number} {camera.name}"
+    volume = session.get(Volume, key)
+    return volume.path if volume is not None else ""
