@@ -97,21 +97,20 @@ class UnitDepacketiser(Depacketiser):
                 break
             if expect != self._expect:
                 self._count(expect, now_ns)
-            taken = self._take_usual(view, pos, after, key, start)
-            if not taken:
-                self._take(view, pos + 4, after, key, start, now_ns)
-            else:
+            if taken := self._take_usual(view, pos, after, key, start):
                 self.packets += 1
                 self._touched_ns = now_ns
                 if taken == BEGUN:
                     self._expect = key + ONE_PACKET
                 else:
-                    data, at = self._data, self._unit_at
+                    at = self._unit_at
                     LENGTH.pack_into(data, at, len(data) - at - 4)
                     self._unit_at = self._middle = -1
                     self._expect = (key ^ MARKER) + ONE_PACKET
                     self._finish_picture()
                     self._handed_over = True
+            else:
+                self._take(view, pos + 4, after, key, start, now_ns)
             data, expect, middle = self._data, self._expect, self._middle_expected()
             pos = after
         if expect != self._expect:
