@@ -82,18 +82,18 @@ class UnitDepacketiser(Depacketiser):
     def interleaved(self, view: memoryview, pos: int, end: int, now_ns: int) -> int:
         unpack, head_size, stream = self.fragment.unpack_from, self.fragment.size, self._interleaved_head
         data, expect, middle = self._data, self._expect, self._middle_expected()
-        last = end - head_size
+        last, shortest = end - head_size, head_size - 4
         while pos <= last:
             head, length, key, start = unpack(view, pos)
             after = pos + length + 4
             if key == expect and start == middle and head == stream:
-                if not pos + head_size <= after <= end:
+                if after > end or length < shortest:
                     break
                 data += view[pos + head_size : after]
                 expect += ONE_PACKET
                 pos = after
                 continue
-            if head != stream or after > end or length < head_size - 4:
+            if head != stream or after > end or length < shortest:
                 break
             if expect != self._expect:
                 self._count(expect, now_ns)
@@ -109,9 +109,11 @@ class UnitDepacketiser(Depacketiser):
                     self._expect = (key ^ MARKER) + ONE_PACKET
                     self._finish_picture()
                     self._handed_over = True
+                middle = self._middle
             else:
                 self._take(view, pos + 4, after, key, start, now_ns)
-            data, expect, middle = self._data, self._expect, self._middle_expected()
+                middle = self._middle_expected()
+            data, expect = self._data, self._expect
             pos = after
         if expect != self._expect:
             self._count(expect, now_ns)
