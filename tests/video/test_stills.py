@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -22,27 +23,34 @@ from vonggac.video import index, stills
 from vonggac.video.stills import StillError, byte_stream, jpeg_of
 from vonggac.video.stream import VideoParameters
 
+if TYPE_CHECKING:
+    from peers.material import Material
+
 NOW = 1_795_500_000_000_000
 SECOND = 1_000_000
 GARBAGE = VideoParameters("h264", (b"\x67\x42\x00\x1e", b"\x68\xce"), 1280, 720)
 
 
 def key_frames(path: Path, most: int = 5) -> list[tuple[VideoParameters, bytes]]:
-    """The key frames of an MP4 file with the parameter sets of its header (ISO/IEC 14496-15 §5.3.3)."""
+    """The key frames of an MP4 file with the parameter sets of its header (ISO/IEC 14496-15 §5.3.3, §8.3.3)."""
     import av
 
     found = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         header = stream.codec_context.extradata or b""
-        sets, offset = [], 5
-        for mask in (0x1F, 0xFF):
-            count, offset = header[offset] & mask, offset + 1
+        is_hevc = stream.codec_context.name == "hevc"
+        sets, offset = [], 23 if is_hevc else 5
+        for array in range(header[22] if is_hevc else 2):
+            if is_hevc:
+                count, offset = int.from_bytes(header[offset + 1 : offset + 3], "big"), offset + 3
+            else:
+                count, offset = header[offset] & (0xFF if array else 0x1F), offset + 1
             for _ in range(count):
                 size = int.from_bytes(header[offset : offset + 2], "big")
                 sets.append(header[offset + 2 : offset + 2 + size])
                 offset += 2 + size
-        parameters = VideoParameters("h264", tuple(sets), stream.width, stream.height)
+        parameters = VideoParameters("h265" if is_hevc else "h264", tuple(sets), stream.width, stream.height)
         for packet in container.demux(stream):
             if packet.is_keyframe and packet.size and len(found) < most:
                 found.append((parameters, bytes(packet)))
@@ -50,10 +58,13 @@ def key_frames(path: Path, most: int = 5) -> list[tuple[VideoParameters, bytes]]
 
 
 @pytest.mark.parametrize("name", ["street-cars.mp4", "shop-person.mp4"])
-def test_a_real_key_frame_becomes_a_small_picture(clip: Callable[[str], Path], name: str) -> None:
-    frames = key_frames(clip(name))
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_real_key_frame_becomes_a_small_picture(material: Material, name: str, codec: str) -> None:
+    path = material.clip(name) if codec == "h264" else material.reencoded(name, "libx265", "keyint=25:bframes=2")
+    frames = key_frames(path)
     assert frames
     for parameters, data in frames:
+        assert parameters.codec == codec
         jpeg = jpeg_of(parameters, data)
         picture = Image.open(io.BytesIO(jpeg))
         picture.load()

@@ -52,7 +52,7 @@ class AccessUnit:
 
     @property
     def leading(self) -> bool:
-        """True for a picture that follows a key frame and is shown before it (ITU-T H.265 §3.71).
+        """True for a picture that follows a key frame and is shown before it (ITU-T H.265 §3, leading picture).
 
         Most of them (RASL) refer to pictures before that key frame: where decoding begins there, they cannot be shown.
         H.264 has none: there every key frame (IDR) is shown before all that follows it.

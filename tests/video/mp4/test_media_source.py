@@ -119,6 +119,16 @@ def test_a_browser_shows_each_picture_at_its_media_time(b_frames, origin_s, enco
     assert end == pytest.approx(origin_s + 4, abs=0.001)
 
 
+def test_h265_is_shown_or_refused_just_as_the_browser_says_beforehand(hevc, recorder, browser, shown_by_chromium):
+    """Debian's Chromium has no decoder of H.265 of its own: then a page must know before it asks for pictures."""
+    codec = codec_string(hevc.parameters)
+    page = browser.new_page()
+    supported = page.evaluate('codec => MediaSource.isTypeSupported(`video/mp4; codecs="${codec}"`)', codec)
+    told = shown_by_chromium(codec, pieces(recorder(hevc.groups())), seen_at([0, 7, 15, 29]))
+    assert (told["numbers"] == [0, 7, 15, 29]) is supported
+    assert ("NotSupportedError" in (told["error"] or "")) is not supported
+
+
 def test_the_next_file_of_a_run_continues_without_a_hole(encode, recorder, shown_by_chromium):
     groups = encode(60, b_frames=3).groups()
     first, second = recorder(groups[:2], last_end=180_000), recorder(groups[2:])

@@ -131,6 +131,22 @@ def test_when_the_queue_is_full_the_reason_is_the_disk_and_recording_goes_on_lat
     assert second.start_us > first.end_us
 
 
+def test_a_change_of_parameters_begins_a_new_file_without_a_hole_or_a_lost_picture() -> None:
+    case = Case(recording_s=600)
+    other = VideoParameters("h264", (SPS, bytes.fromhex("68cb83cb21")), 1280, 720, 0, 15.0)
+    for n in range(20 * 15):
+        parameters = other if n >= 150 else PARAMETERS
+        arrived_ns = 1_000_000_000_000 + n * 66_666_666
+        case.track.add(AccessUnit(n * STEP, n % 15 == 0, bytearray(100), parameters, arrived_ns))
+    case.track.end_run(GapReason.STOPPED, "", 1020 * SECOND)
+    first, second = case.pipeline.begun
+    assert (first.parameters, second.parameters) == (PARAMETERS, other)
+    assert first.run == second.run
+    assert case.pipeline.finished[0][2] == case.pipeline.finished[1][1]
+    assert sum(len(piece.units) for _, piece in case.pipeline.pieces) == 300
+    assert case.track.counters.dropped_frames == 0
+
+
 def test_sets_that_fit_into_no_file_are_a_gap_that_says_so_and_nothing_breaks() -> None:
     case = Case()
     many = VideoParameters("h264", (SPS,) * 32 + PARAMETERS.sets[1:], 1280, 720)

@@ -144,6 +144,23 @@ def test_a_group_ends_where_the_first_picture_shows_that_leads_the_next_key_fram
     assert [piece.end_pts for piece in pieces[:-1]] == [n * STEP for n in range(1, 8)]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)), max_size=80))
+def test_no_piece_holds_two_kinds_of_parameters_or_loses_a_picture(plan: list[tuple[bool, bool, int]]) -> None:
+    sets = [HEVC, VideoParameters("h265", (b"\x40\1vps", b"\x42\1other", b"\x44\1pps"), 1920, 1080, 2, 15.0)]
+    units, which = [], 0
+    for n, (key, change, early) in enumerate(plan):
+        which ^= key and change
+        data = bytearray(b"\0\0\0\3") + bytes(((CRA if key else TRAIL) << 1, 1, 0x80))
+        pts = (n - (early if not key else 0)) * STEP
+        units.append(AccessUnit(pts, key, data, sets[which], n * STEP * 100_000 // 9))
+    assembler = GroupAssembler()
+    pieces = pieces_of(units, assembler)
+    assert [unit for piece in pieces for unit in piece.units] == units[assembler.dropped :]
+    for piece in pieces:
+        assert {unit.parameters for unit in piece.units} == {piece.parameters}
+        assert piece.size == sum(len(unit.data) for unit in piece.units)
+
+
 def test_time_that_stands_still_or_runs_back_keeps_no_piece_from_going_out() -> None:
     unsaid = VideoParameters("h264", PARAMETERS.sets, 1280, 720, None, 15.0)
     for backwards in (0, 1):

@@ -249,12 +249,13 @@ def encode() -> Callable[..., list[SimpleNamespace]]:
         bframes: int = 0,
         slices: int = 1,
         size: tuple[int, int] = (320, 180),
+        rate: int = 15,
         more: str = "",
     ) -> list:
         width, height = size
         context = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-        context.framerate, context.time_base, context.gop_size = 15, Fraction(1, 15), 10
+        context.framerate, context.time_base, context.gop_size = rate, Fraction(1, rate), 10
         params = f"bframes={bframes}:b-adapt=0:repeat-headers=1:aud=1:slices={slices}"
         if codec == "h264":
             context.options = {"preset": "ultrafast", "x264-params": f"{params}:threads=1"}

@@ -92,6 +92,16 @@ def test_every_picture_of_a_foreign_server_comes_once_and_whole(
     assert len(whole) >= 15
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_sets_that_stand_in_the_description_alone_are_enough(run_loop, gst_server, numbered_clip, codec):
+    camera = gst_server([numbered_clip(codec=codec)], sets_in_sdp_only=True)
+    units, connection = run_loop(pictures_of(camera.url(), 1, mode="promptly"))
+    assert len(units) > 5
+    assert {unit.parameters for unit in units} == {connection.session.parameters}
+    assert (units[0].parameters.width, units[0].key) == (1280, True)
+    assert not connection.session.oddities
+
+
 @pytest.mark.parametrize("name", ["street-cars.mp4", "shop-person.mp4"])
 def test_real_clips_come_out_slice_for_slice(run_loop, gst_server, clip, rtp, name):
     import av

@@ -161,10 +161,12 @@ def test_nothing_is_known_until_all_three_kinds_have_come(h265):
     sets = HevcParameterSets()
     for unit in h265.sets:
         assert sets.parameters is None
-        assert sets.add(unit)
+        sets.add(unit)
+        assert sets.changed
     first = sets.parameters
     assert (first.codec, first.sets) == ("h265", h265.sets)
-    assert not sets.add(h265.sets[1] + b"\0\0")
+    sets.add(h265.sets[1] + b"\0\0")
+    assert not sets.changed
     assert sets.parameters is first
 
 

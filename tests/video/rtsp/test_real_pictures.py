@@ -57,3 +57,38 @@ def test_every_picture_is_decoded_as_the_encoder_made_it(rtp, codec, encode, bfr
     assert decoded(codec.name, ours) == expected
     left = {codec.kind(nal) for nals in pictures.nals for nal in nals if not codec.is_slice(nal)}
     assert left <= {codec.kind(codec.sei(b""))}
+
+
+def test_sets_that_change_within_a_group_are_where_a_decoder_needs_them(rtp, codec, encode):
+    """The same pictures under sequence sets that differ in their rate alone, changed at a picture that is no key."""
+    sets: list[list[bytes]] = []
+    for rate in (15, 25):
+        coded = encode(codec.name, frames=20, rate=rate)
+        sets.append([unit for unit in coded[0].units if codec.kind(unit) in codec.set_kinds])
+    assert sets[0] != sets[1]
+    packer, packets = codec.Packer(), []
+    for number, picture in enumerate(coded):
+        known = sets[number >= 4]
+        if number in (0, 4) or (picture.key and number):
+            packets += packer.aggregate(24, known, number * 6000)
+        for unit in (unit for unit in picture.units if codec.is_slice(unit)):
+            packets += packer.fragments(unit, number * 6000, marker=True, size=1400)
+    pictures = rtp.Pictures()
+    depacketiser = codec.Depacketiser(pictures)
+    rtp.feed(depacketiser, rtp.interleave(packets))
+    depacketiser.finish()
+    key = next(number for number, unit in enumerate(pictures.units) if number and unit.key)
+    assert {unit.parameters.declared_fps for unit in pictures.units[:key]} == {15.0}
+    assert {unit.parameters.declared_fps for unit in pictures.units[key:]} == {25.0}
+
+    def as_recorded(units, nals):
+        """One recording: the sets from the side, then its pictures."""
+        head = b"".join(b"\0\0\0\1" + one for one in units[0].parameters.sets)
+        coded = [b"".join(b"\0\0\0\1" + nal for nal in one) for one in nals]
+        return decoded(codec.name, [head + coded[0], *coded[1:]])
+
+    shown = as_recorded(pictures.units[:key], pictures.nals[:key])
+    shown += as_recorded(pictures.units[key:], pictures.nals[key:])
+    theirs = [b"".join(b"\0\0\0\1" + unit for unit in picture.units) for picture in coded]
+    assert shown == decoded(codec.name, theirs)
+    assert len(shown) == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 
@@ -153,6 +154,26 @@ def test_a_refusal_to_describe_becomes_a_reason(talk, status, reason):
         talk.start().reply("200 OK").reply(status, "Location: rtsp://u:pw@elsewhere/")
     assert error.value.reason == reason
     assert "pw" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["H265", "h265", "HEVC"])
+@pytest.mark.parametrize("order_numbers", [False, True])
+def test_h265_is_taken_with_or_without_order_numbers_as_the_description_says(rtp, h265, name, order_numbers):
+    sets = ";".join(
+        f"sprop-{kind}={base64.b64encode(unit).decode()}"
+        for kind, unit in zip(("vps", "sps", "pps"), h265.sets, strict=True)
+    )
+    body = f"v=0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 {name}/90000\r\na=control:track1\r\na=fmtp:98 {sets}"
+    body += ";sprop-max-don-diff=2\r\n" if order_numbers else "; sprop-max-don-diff=0\r\n"
+    talk = Talk(sdp=body).playing()
+    packer = h265.Packer(payload_type=98, order_numbers=order_numbers)
+    units = [h265.slice_unit(b"k" * 300, key=True), h265.slice_unit(b"p" * 20)]
+    packets = packer.fragments(units[0], 0, marker=True) + packer.single(units[1], 6000, marker=True)
+    talk.say(rtp.interleave(packets))
+    talk.session.end_of_stream()
+    assert [rtp.split_lengths(unit.data) for unit in talk.pictures] == [[units[0]], [units[1]]]
+    assert (talk.session.description.codec, talk.session.parameters.width) == ("h265", 320)
+    assert not talk.session.oddities
 
 
 @pytest.mark.parametrize(

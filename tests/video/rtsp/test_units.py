@@ -301,23 +301,27 @@ def test_changed_parameter_sets_come_into_force_with_the_key_frame_that_they_pre
     assert not stream[0].oddities
 
 
-def test_sets_that_change_on_a_picture_that_is_no_key_frame_stay_in_it_until_the_next_key_frame(
+def test_a_picture_set_that_changes_on_a_picture_that_is_no_key_frame_stays_there_and_the_others_wait(
     rtp, codec, stream, encode
 ):
-    sets = other_sets(codec, encode)
+    *sequence, picture_set = other_sets(codec, encode)
+    changed = {"h264": b"\x68\xce\x0f\xc9\x80", "h265": b"\x44\x01\xc0\x73\xc1\x8a\x80"}[codec.name]  # id 0, set 0
     packer = codec.Packer()
     packets = pictures_of(codec, packer, 2)
-    packets += packer.aggregate(24, sets, 12000)
-    packets += pictures_of(codec, packer, 2, start=2, first_key=False)
-    packets += packer.aggregate(24, sets, 24000)
-    packets += pictures_of(codec, packer, 2, start=4)
+    packets += packer.aggregate(24, [*sequence, picture_set], 12000)  # as on a key frame, but there is none
+    packets += pictures_of(codec, packer, 1, start=2, first_key=False)
+    packets += pictures_of(codec, packer, 2, start=3)
+    packets += packer.aggregate(24, [*sequence, changed], 30000)
+    packets += pictures_of(codec, packer, 2, start=5, first_key=False)
+    packets += packer.aggregate(24, [*sequence, changed], 42000)
+    packets += pictures_of(codec, packer, 1, start=7)
     pictures = play(rtp, stream, packets)
     parameters = [unit.parameters for unit in pictures.units]
-    assert parameters[0] is parameters[1] is parameters[2] is parameters[3] is not parameters[4]
-    assert parameters[0].sets == codec.sets
-    assert parameters[4].sets == tuple(sets)
-    assert pictures.nals[2][:-1] == sets  # also the PPS of H.264, which is the same as before
-    assert [len(nals) for nals in pictures.nals] == [1, 1, 1 + len(sets), 1, 1, 1]
+    assert [one.sets for one in parameters[:3]] == [codec.sets] * 3
+    assert [one.sets for one in parameters[3:7]] == [(*sequence, picture_set)] * 4
+    assert parameters[7].sets == (*sequence, changed)
+    assert [len(nals) for nals in pictures.nals] == [1, 1, 1, 1, 1, 2, 1, 1]
+    assert pictures.nals[5][0] == changed
     assert all(unit.lost_before == 0 for unit in pictures.units)
 
 

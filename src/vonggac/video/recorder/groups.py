@@ -108,15 +108,17 @@ class GroupAssembler:
         if seam is not None and not (seam is Break.PARAMETERS and unit.key):
             piece = self.flush(None, seam)
             self.waiting_for_key = True
+        elif seam is not None:
+            piece = self.flush(None, seam)
         elif self._cut_at and (unit.key or self._all_led_have_come(unit)):
             piece = self._cut_off()
             if unit.key:
                 self._cut_at = len(self._units)
         elif unit.key:
-            if seam is None and self._units and _may_be_led(unit):
+            if self._units and _may_be_led(unit):
                 self._cut_at = len(self._units)
             else:
-                piece = self.flush(unit.pts if seam is None else None, seam)
+                piece = self.flush(unit.pts)
         elif self._units and not self._cut_at and self._cut_here(unit):
             if unit.parameters.reorder_frames == 0 or self._size >= HARD_BYTES:
                 piece = self.flush(unit.pts, clean=not self._reordered or self._whole_so_far(unit))

@@ -66,8 +66,7 @@ class H264Depacketiser(UnitDepacketiser):
             data += view[pos + 18 : after]
         else:
             in_fragments = start & _FRAGMENT_KIND == _FIRST_FRAGMENT
-            unit = start if in_fragments else start >> 8
-            kind = unit & 31
+            kind = (start if in_fragments else start >> 8) & 31
             # The first packet has the next number, and a marker bit where it is the last one, too.
             if kind not in _WHOLE_SLICES or key >> 32 != (expect if in_fragments else expect | MARKER) >> 32:
                 return 0

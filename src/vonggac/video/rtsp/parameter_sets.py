@@ -72,7 +72,8 @@ class StreamSets(ABC):
         self._sequences: dict[int, SequenceParameters] = {}
         self._refers: dict[int, int] = {}
         self._current: VideoParameters | None = None
-        self._changed = False
+        self.changed = False
+        """There is something new since `parameters` was last asked for."""
         self.several = False
         """More than one sequence set: the slices say which is in force."""
         self.frame_mbs_only = True
@@ -90,9 +91,10 @@ class StreamSets(ABC):
         """Return the id of the picture set that a slice names; a dozen of its bytes are enough."""
 
     def add(self, unit: bytes) -> bool:
-        """Take up a set (header first) and return whether it is news.
+        """Take up a set (header first); MalformedParameterSet where it cannot be read, the old one then stays.
 
-        MalformedParameterSet where it cannot be read; the old one then stays.
+        Returns whether pictures may need it before the next key picture: a picture set may change at any picture,
+        sequence and video sets only come into force with a key picture (H.264 §7.4.1.2.1, H.265 §7.4.2.4.2).
         """
         unit = unit.rstrip(b"\0")  # some cameras pad; a unit never ends with 0 (H.264 §7.4.1, H.265 §7.4.2)
         if not MIN_SET <= len(unit) <= MAX_SET:
@@ -105,14 +107,16 @@ class StreamSets(ABC):
             return False
         identity, says = self._read(kind, unit)
         known[identity] = unit
+        self.changed = True
         if isinstance(says, SequenceParameters):
             self._sequences[identity] = says
             self.several = len(self._sequences) > 1
             self.frame_mbs_only = all(one.frame_mbs_only for one in self._sequences.values())
         elif says is not None:
             self._refers[identity] = says
-        self._changed = True
-        return True
+            sequence = self._units[self.kinds[-2]].get(says)
+            return self._current is not None and sequence in self._current.sets
+        return False
 
     def activate(self, slice_start: bytes) -> None:
         """Note which sets a key picture refers to: only asked where there are several."""
@@ -124,13 +128,13 @@ class StreamSets(ABC):
         if active in sequences and next(iter(sequences)) != active:
             # The one in force stands first: its size is the stream's size.
             self._units[self.kinds[-2]] = {active: sequences[active]} | sequences
-            self._changed = True
+            self.changed = True
 
     @property
     def parameters(self) -> VideoParameters | None:
         """What a decoder needs now: the same object until the sets change; None while a kind is missing."""
-        if self._changed:
-            self._changed = False
+        if self.changed:
+            self.changed = False
             if all(self._units.values()):
                 made = self._make()
                 if made != self._current:

@@ -58,14 +58,13 @@ class UnitDepacketiser(Depacketiser):
         """`parameter_sets` and `declared_fps`: what the camera's description says."""
         super().__init__(on_access_unit, channel=channel, payload_type=payload_type, oddities=oddities)
         self._sets = self.sets(declared_fps)
-        self._new_sets = False  # the picture in the making holds sets that `parameters` does not have
         self._always_scan = False
         # The short ways are open: the marker bit is trusted, and there was no start code in the first pictures.
         self._usual = False
         for unit in parameter_sets:
             for part in _START_CODES.split(unit):
                 self._take_set(part)
-        self.parameters, self._new_sets = self._sets.parameters, False
+        self.parameters = self._sets.parameters
 
     @abstractmethod
     def _role(self, unit: bytes | bytearray | memoryview, at: int) -> int:
@@ -83,37 +82,38 @@ class UnitDepacketiser(Depacketiser):
     def interleaved(self, view: memoryview, pos: int, end: int, now_ns: int) -> int:
         unpack, head_size, stream = self.fragment.unpack_from, self.fragment.size, self._interleaved_head
         data, expect, middle = self._data, self._expect, self._middle_expected()
-        last = end - head_size
+        last, shortest = end - head_size, head_size - 4
         while pos <= last:
             head, length, key, start = unpack(view, pos)
             after = pos + length + 4
             if key == expect and start == middle and head == stream:
-                if not pos + head_size <= after <= end:
+                if after > end or length < shortest:
                     break
                 data += view[pos + head_size : after]
                 expect += ONE_PACKET
                 pos = after
                 continue
-            if head != stream or after > end or length < head_size - 4:
+            if head != stream or after > end or length < shortest:
                 break
             if expect != self._expect:
                 self._count(expect, now_ns)
-            taken = self._take_usual(view, pos, after, key, start)
-            if not taken:
-                self._take(view, pos + 4, after, key, start, now_ns)
-            else:
+            if taken := self._take_usual(view, pos, after, key, start):
                 self.packets += 1
                 self._touched_ns = now_ns
                 if taken == BEGUN:
                     self._expect = key + ONE_PACKET
                 else:
-                    data, at = self._data, self._unit_at
+                    at = self._unit_at
                     LENGTH.pack_into(data, at, len(data) - at - 4)
                     self._unit_at = self._middle = -1
                     self._expect = (key ^ MARKER) + ONE_PACKET
                     self._finish_picture()
                     self._handed_over = True
-            data, expect, middle = self._data, self._expect, self._middle_expected()
+                middle = self._middle
+            else:
+                self._take(view, pos + 4, after, key, start, now_ns)
+                middle = self._middle_expected()
+            data, expect = self._data, self._expect
             pos = after
         if expect != self._expect:
             self._count(expect, now_ns)
@@ -274,30 +274,26 @@ class UnitDepacketiser(Depacketiser):
     def _take_set(self, unit: bytes) -> bool:
         """Take up a parameter set; return whether it is to stay in the picture in the making.
 
-        Sets that change in mid-stream come into force with the next key picture, which begins a new recording. Until
-        then they stay where the camera put them: a picture that is no key frame can be decoded with them, and the
-        recording that it belongs to goes on. Those that follow a changed one stay, too: decoders forget the
-        picture sets of a sequence set that changes.
+        Sets that change in mid-stream come into force with the next key picture, which begins a new recording. A
+        picture set that changes at another picture stays with that one, so that it can be decoded and the recording
+        that it belongs to goes on.
         """
         if not unit:
             return False
         try:
-            news = self._sets.add(unit)
+            at_once = self._sets.add(unit)
         except MalformedParameterSet:
             self._note("parameter sets that cannot be read")
             return False
         if self.parameters is None:
             self.parameters = self._sets.parameters
             return False
-        self._new_sets = self._new_sets or news
-        return self._new_sets
+        return at_once
 
     def _before_key_frame(self, data: bytearray) -> None:
         if self._sets.several:
             self._sets.activate(self._first_slice(data))
-            self.parameters = self._sets.parameters
-        if self._new_sets:
-            self._new_sets = False
+        if self._sets.changed:
             self.parameters = self._sets.parameters
             self._leave_sets_out(data)
 
