@@ -281,6 +281,19 @@ def test_teardown_ends_the_session_while_packets_still_come(talk, rtp):
     assert talk.pictures == []
 
 
+def test_a_goodbye_with_an_old_nonce_is_said_once_more(talk):
+    talk.start().reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n1"')
+    talk.reply("200 OK").reply("200 OK", body=talk.sdp).reply("200 OK", "Session: 1").reply("200 OK")
+    talk.session.teardown()
+    talk.listen().reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n2", stale=true')
+    assert talk.first.startswith("TEARDOWN")
+    assert 'nonce="n2"' in talk.header("Authorization")
+    assert talk.session.is_set_up
+    talk.reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n3", stale=true')
+    assert talk.session.state == "closed"
+    assert not talk.session.is_set_up
+
+
 def said_in_pieces(session, stream: bytes, size: int) -> None:
     """Receive a stream as a connection does: what was not used stands before the next bytes."""
     kept = b""
