@@ -326,6 +326,28 @@ def test_garbage_between_packets_is_passed_over_and_the_next_packet_found(talk, 
         assert talk.session.oddities == {"bytes between packets passed over"}
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    places=st.lists(st.tuples(st.integers(0, 29), st.binary(max_size=300)), max_size=8),
+    high=st.booleans(),
+    cuts=st.integers(1, 5000),
+)
+def test_whatever_garbage_stands_between_packets_the_stream_goes_on_or_ends(sdp_text, rtp, places, high, cuts):
+    talk = Talk(sdp=sdp_text).playing()
+    packer, garbage = rtp.Packer(), {}
+    for number, data in places:
+        garbage[number] = bytes(byte | 0x80 for byte in data) if high else data
+    stream = b""
+    for number in range(60):
+        unit = rtp.slice_unit(bytes([number + 1]) * 700, key=number == 0)
+        stream += garbage.get(number, b"") + rtp.interleave(packer.single(unit, number * 6000, marker=True))
+    with contextlib.suppress(RtspError):
+        said_in_pieces(talk.session, stream, cuts)
+        talk.session.end_of_stream()
+        if high:  # nothing in it looks like the beginning of anything
+            assert [unit.data[-1] for unit in talk.pictures] == [*range(1, 61)]
+
+
 def test_garbage_without_end_is_a_protocol_error(talk):
     talk.playing()
     with pytest.raises(RtspError) as error:
