@@ -265,3 +265,11 @@ def test_what_does_not_go_together_is_refused_before_anything_is_asked() -> None
     assert "travel open" in check("rtsps://192.0.2.1/a", "--transport", "udp").output
     assert "rtsps://" in check("rtsp://192.0.2.1/a", "--tls-fingerprint", "AB" * 32).output
     assert "64 hexadecimal digits" in check("rtsps://192.0.2.1/a", "--tls-fingerprint", "AB").output
+
+
+def test_a_camera_that_is_full_is_told_with_how_to_make_room(answering: Callable[..., str]) -> None:
+    setup = described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000")
+    done = check(answering(OPTIONS, setup, "RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 3\r\n\r\n"))
+    assert done.exit_code == 1
+    assert "no room for another viewer" in done.output
+    assert "End other viewers of it" in done.output
