@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,3 +204,72 @@ def test_a_password_without_a_user_is_wrong_usage(tmp_path: Path) -> None:
     done = check("rtsp://127.0.0.1/live", "--password-file", password)
     assert done.exit_code == 1
     assert "give --user too" in done.output
+
+
+def test_a_camera_is_checked_over_udp_and_told_where_it_sends_only_so(
+    gst_server: Callable[..., Any], numbered_clip: Callable[..., Path]
+) -> None:
+    clip = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    camera = gst_server([clip], udp_only=True)
+    done = check(camera.url(1), "--seconds", 3)
+    assert done.exit_code == 1
+    assert "--transport udp" in done.output
+    done = check(camera.url(1), "--seconds", 3, "--transport", "udp")
+    assert done.exit_code == 0, done.output
+    assert "(RTP over UDP)" in done.output
+    assert "none lost" in done.output
+
+
+@pytest.fixture
+def encrypted(gst_server: Callable[..., Any], numbered_clip: Callable[..., Path], tmp_path: Path) -> tuple[Any, str]:
+    """A camera with a certificate of its own making, and that certificate's fingerprint by OpenSSL."""
+    made = tmp_path / "camera.pem"
+    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Cong Bac"]
+    subprocess.run([*openssl, "-keyout", "key.pem", "-out", "own.pem"], cwd=tmp_path, check=True, capture_output=True)
+    made.write_bytes((tmp_path / "own.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
+    said = subprocess.run(
+        ["openssl", "x509", "-in", str(made), "-noout", "-fingerprint", "-sha256"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    clip = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    return gst_server([clip], user="admin", password=SECRET, tls=made), said.stdout.partition("=")[2].strip()
+
+
+def test_a_certificate_of_the_cameras_own_making_is_shown_with_how_to_believe_it(encrypted: tuple[Any, str]) -> None:
+    camera, fingerprint = encrypted
+    done = check(camera.url(1), "--seconds", 3)
+    assert done.exit_code == 1
+    assert "issued by nobody whom this machine trusts" in done.output
+    assert f"fingerprint {fingerprint}" in done.output
+    assert "CN=Cong Bac, signed by itself" in done.output
+    assert "--tls-fingerprint" in done.output
+    done = check(camera.url(1), "--seconds", 3, "--tls-fingerprint", fingerprint.lower().replace(":", ""))
+    assert done.exit_code == 0, done.output
+    assert "✓ Encrypted (TLSv1.3), believed by its pinned certificate" in done.output
+    done = check(camera.url(1), "--seconds", 3, "--tls-fingerprint", fingerprint, "--json")
+    found = json.loads(done.stdout)
+    assert found["certificate"]["fingerprint"] == fingerprint
+    assert "encryption" in [step["name"] for step in found["steps"]]
+
+
+def test_another_certificate_than_the_pinned_one_is_shown_and_not_believed(encrypted: tuple[Any, str]) -> None:
+    camera, fingerprint = encrypted
+    done = check(camera.url(1), "--seconds", 3, "--tls-fingerprint", "AB" * 32, "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert found["failure"]["reason"] == "untrusted"
+    assert found["certificate"]["fingerprint"] == fingerprint
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_asked() -> None:
+    assert "travel open" in check("rtsps://192.0.2.1/a", "--transport", "udp").output
+    assert "rtsps://" in check("rtsp://192.0.2.1/a", "--tls-fingerprint", "AB" * 32).output
+    assert "64 hexadecimal digits" in check("rtsps://192.0.2.1/a", "--tls-fingerprint", "AB").output
+
+
+def test_a_camera_that_is_full_is_told_with_how_to_make_room(answering: Callable[..., str]) -> None:
+    setup = described("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000")
+    done = check(answering(OPTIONS, setup, "RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 3\r\n\r\n"))
+    assert done.exit_code == 1
+    assert "no room for another viewer" in done.output
+    assert "End other viewers of it" in done.output

@@ -95,7 +95,10 @@ class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         float, Meta(ge=1, le=60, description="A camera that has not answered by then counts as timed out.")
     ] = 10.0
     connects_at_once: Annotated[
-        int, Meta(ge=1, le=1000, description="How many cameras are being connected to at the same moment.")
+        int,
+        Meta(
+            ge=1, le=1000, description="Cameras being connected to at the same moment; one that hangs loses its turn."
+        ),
     ] = 16
     write_queue_mb: Annotated[
         int,

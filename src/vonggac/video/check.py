@@ -61,8 +61,10 @@ ADVICE: dict[Reason, str] = {
     "closed": "Look whether the camera allows another viewer (some allow two or three), and restart it.",
     "protocol": "Is this really the address of a camera? A newer firmware of the maker may help.",
     "untrusted": "Look up the fingerprint in the camera's own web page. If it is the one below, it is this camera's.",
-    "unsupported": "Change the video format in the camera's web page, or give the address of another of its streams.",
+    "unsupported": "Try the setting where one is named; else change the video format in the camera's web page, or give "
+    "the address of another of its streams.",
 }
+_HOW_TO_MAKE_ROOM = "End other viewers of it. Some cameras keep dead ones for a minute: then try again."
 _HOW_TO_LOG_IN = "Or give them apart from it, unseen by others: --user NAME --password-file FILE"
 
 
@@ -333,7 +335,8 @@ async def check_camera(
         await check.play(seconds)
     except RtspError as error:
         without = error.reason == "unauthorised" and address.username is None
-        check.report.fail(error.reason, str(error), _HOW_TO_LOG_IN if without else "")
+        advice = _HOW_TO_LOG_IN if without else _HOW_TO_MAKE_ROOM if error.full else ""
+        check.report.fail(error.reason, str(error), advice)
         if error.reason == "untrusted":
             await check.look_at_certificate()
     check.sum_up(now_us)

@@ -213,3 +213,43 @@ def test_two_recorders_share_the_cameras_out_and_a_third_refuses(centre: Any, ca
     with centre.database.read() as session:
         shares = dict(session.execute(sa.select(Camera.number, CameraStatus.recorder).join(CameraStatus)).all())
     assert shares == {1: "recorder-2", 2: "recorder", 3: "recorder-2"}
+
+
+def test_cameras_over_udp_and_through_tls_are_recorded_picture_for_picture(
+    centre: Any, gst_server: Any, numbered_clip: Any, tmp_path: Path, judge: Any, read_numbers: Any
+) -> None:
+    clip = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera",
+         "-keyout", "key.pem", "-out", "own.pem"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    both = tmp_path / "both.pem"
+    both.write_bytes((tmp_path / "own.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
+    said = centre.command("camera", "add", "Datagrams", gst_server([clip], udp_only=True).url(1), "--transport", "udp",
+                          "--data", str(centre.path))  # fmt: skip
+    assert "Added camera 1" in said
+    encrypted = gst_server([clip], tls=both).url(1)
+    centre.add_camera("Encrypted", encrypted)
+    centre.start()
+    # Nobody has said yet that this certificate is the camera's.
+    centre.wait_until(lambda: any(gap.reason == GapReason.UNTRUSTED for gap in centre.gaps()), "the refusal")
+    detail = next(gap.detail for gap in centre.gaps() if gap.reason == GapReason.UNTRUSTED)
+    assert "--tls-fingerprint" in detail
+    pin = subprocess.run(
+        ["openssl", "x509", "-in", str(both), "-noout", "-fingerprint", "-sha256"],
+        check=True, capture_output=True, text=True,
+    ).stdout.partition("=")[2].strip()  # fmt: skip
+    centre.command("camera", "edit", "Encrypted", "--tls-fingerprint", pin, "--data", str(centre.path))
+    centre.wait_for_files(4)
+    assert centre.end() == 0
+    centre.assert_index_and_disk_agree()
+    centre.assert_time_is_accounted_for()
+    numbers: dict[str, list[int]] = {}
+    for path in centre.media():
+        assert judge.plays(path), judge.complaints(path)
+        numbers.setdefault(path.parents[2].name, []).extend(read_numbers(path))
+    assert len(numbers) == 2
+    for seen in numbers.values():
+        assert len(seen) > 60
+        assert consecutive(seen, 150)

@@ -82,6 +82,33 @@ def test_ways_in_that_we_do_not_know_are_not_taken():
     assert Authenticator("a", "b").accept(parse_challenges(unknown)) is None
 
 
+@pytest.mark.parametrize("qop", ["", 'qop="auth", '])
+@pytest.mark.parametrize(("algorithm", "kind"), [("MD5-sess", hashlib.md5), ("SHA-256-sess", hashlib.sha256)])
+def test_a_session_key_is_made_once_and_the_camera_is_told_of_what(algorithm, kind, qop):
+    def digest(*parts: str) -> str:
+        return kind(":".join(parts).encode()).hexdigest()
+
+    words = iter(["one", "two", "three", "four"])
+    authenticator = Authenticator("admin", "secret", cnonce=lambda: next(words))
+    authenticator.accept(parse_challenges([f'Digest realm="cam", {qop}nonce="n", algorithm={algorithm}']))
+    key = digest(digest("admin", "cam", "secret"), "n", "one")
+    for count in ("00000001", "00000002"):
+        value = authenticator.authorization("PLAY", "rtsp://h/")
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', value))
+        request = digest("PLAY", "rtsp://h/")
+        assert fields["cnonce"] == "one"
+        assert fields["response"] == (
+            digest(key, "n", count, "one", "auth", request) if qop else digest(key, "n", request)
+        )
+        assert f"algorithm={algorithm}" in value
+
+
+@pytest.mark.parametrize("algorithm", ['"SHA-256"', "sha-256", " SHA-256 "])
+def test_an_algorithm_is_known_in_quotes_and_in_any_case(algorithm):
+    (challenge,) = parse_challenges([f"Digest realm=x, nonce=y, algorithm={algorithm}, qop=auth"])
+    assert challenge.kind == "SHA-256"
+
+
 def test_a_nonce_is_counted():
     authenticator = Authenticator("a", "b")
     authenticator.accept(parse_challenges(['Digest realm="x", nonce="y", qop="auth"']))

@@ -302,6 +302,19 @@ def test_teardown_ends_the_session_while_packets_still_come(talk, rtp):
     assert talk.pictures == []
 
 
+def test_a_goodbye_with_an_old_nonce_is_said_once_more(talk):
+    talk.start().reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n1"')
+    talk.reply("200 OK").reply("200 OK", body=talk.sdp).reply("200 OK", "Session: 1").reply("200 OK")
+    talk.session.teardown()
+    talk.listen().reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n2", stale=true')
+    assert talk.first.startswith("TEARDOWN")
+    assert 'nonce="n2"' in talk.header("Authorization")
+    assert talk.session.is_set_up
+    talk.reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="cam", nonce="n3", stale=true')
+    assert talk.session.state == "closed"
+    assert not talk.session.is_set_up
+
+
 def said_in_pieces(session, stream: bytes, size: int) -> None:
     """Receive a stream as a connection does: what was not used stands before the next bytes."""
     kept = b""
@@ -332,6 +345,28 @@ def test_garbage_between_packets_is_passed_over_and_the_next_packet_found(talk, 
     assert seen == [*range(1, 41)] or (b"$" in garbage and seen[:3] == [1, 2, 3] and seen[-30:] == [*range(11, 41)])
     if b"$" not in garbage:
         assert talk.session.oddities == {"bytes between packets passed over"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    places=st.lists(st.tuples(st.integers(0, 29), st.binary(max_size=300)), max_size=8),
+    high=st.booleans(),
+    cuts=st.integers(1, 5000),
+)
+def test_whatever_garbage_stands_between_packets_the_stream_goes_on_or_ends(sdp_text, rtp, places, high, cuts):
+    talk = Talk(sdp=sdp_text).playing()
+    packer, garbage = rtp.Packer(), {}
+    for number, data in places:
+        garbage[number] = bytes(byte | 0x80 for byte in data) if high else data
+    stream = b""
+    for number in range(60):
+        unit = rtp.slice_unit(bytes([number + 1]) * 700, key=number == 0)
+        stream += garbage.get(number, b"") + rtp.interleave(packer.single(unit, number * 6000, marker=True))
+    with contextlib.suppress(RtspError):
+        said_in_pieces(talk.session, stream, cuts)
+        talk.session.end_of_stream()
+        if high:  # nothing in it looks like the beginning of anything
+            assert [unit.data[-1] for unit in talk.pictures] == [*range(1, 61)]
 
 
 def test_garbage_without_end_is_a_protocol_error(talk):

@@ -346,6 +346,7 @@ def test_a_server_that_hangs_up_while_keys_are_agreed_on_is_told(run_loop, scrip
     assert run_loop(enter()).reason in ("protocol", "closed")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_an_encryption_that_is_no_longer_safe_is_refused_in_plain_words(run_loop, tmp_path):
     """A server of OpenSSL that speaks nothing newer than TLS 1.1."""
     made = make_certificate(tmp_path)

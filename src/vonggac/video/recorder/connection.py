@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,6 +66,7 @@ class CameraConnection:
         now_us: Callable[[], int],
         limit: RateLimit,
         rng: random.Random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`gate` lets a bounded number of cameras connect at the same moment, all others wait their turn."""
         self.source = source
@@ -78,6 +79,7 @@ class CameraConnection:
         self._now_us = now_us
         self._limit = limit
         self._rng = rng
+        self._sleep = sleep
         self._log = get_logger()
         self._watched = False
         self._connection: RtspConnection | None = None
@@ -98,7 +100,7 @@ class CameraConnection:
                 least_s = self._least_pause_s(error)
             if time.monotonic() - began > HEALTHY_S and self.track.counters.frames:
                 back_off.reset()
-            await asyncio.sleep(max(back_off.next(), least_s))
+            await self._sleep(max(back_off.next(), least_s))
             self.reconnects += 1
 
     def read_now(self) -> None:

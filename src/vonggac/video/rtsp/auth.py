@@ -66,6 +66,7 @@ class Authenticator:
         self._password = password
         self._cnonce = cnonce
         self._challenge: Challenge | None = None
+        self._session_cnonce = ""
         self._uses = 0
 
     def __repr__(self) -> str:
@@ -85,7 +86,7 @@ class Authenticator:
             default=None,
         )
         if best is not None:
-            self._challenge, self._uses = best, 0
+            self._challenge, self._uses, self._session_cnonce = best, 0, self._cnonce()
         return best
 
     def authorization(self, method: str, uri: str) -> str | None:
@@ -105,9 +106,12 @@ class Authenticator:
             return _HASHES[kind](":".join(parts).encode())
 
         realm, nonce = offered.get("realm", ""), offered.get("nonce", "")
-        cnonce, count = self._cnonce(), f"{self._uses:08x}"
+        count, cnonce = f"{self._uses:08x}", self._cnonce()
         secret = digest(self._username, realm, self._password)
-        if offered.get("algorithm", "").upper().endswith("-SESS"):
+        per_session = offered.get("algorithm", "").upper().endswith("-SESS")
+        if per_session:
+            # The key is made once, with the cnonce of the first answer (RFC 7616 §3.4.2): it stays the same.
+            cnonce = self._session_cnonce
             secret = digest(secret, nonce, cnonce)
         request = digest(method, uri)
         fields = [("username", _escaped(self._username)), ("realm", realm), ("nonce", nonce), ("uri", uri)]
@@ -118,6 +122,8 @@ class Authenticator:
             tail = f", qop=auth, nc={count}"
         else:
             fields.append(("response", digest(secret, nonce, request)))
+            if per_session:
+                fields.append(("cnonce", cnonce))
         if "opaque" in offered:
             fields.append(("opaque", offered["opaque"]))
         if "algorithm" in offered:

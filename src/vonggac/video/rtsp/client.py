@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from vonggac.video.rtsp.address import CameraAddress
-from vonggac.video.rtsp.connecting import broken, certificate_of, connect, secure, widen
+from vonggac.video.rtsp.connecting import broken, certificate_of, connect, granted, secure, widen
 from vonggac.video.rtsp.datagrams import DatagramPair
 from vonggac.video.rtsp.errors import RtspError
 from vonggac.video.rtsp.message import MAX_MESSAGE
@@ -71,6 +71,8 @@ class RtspConnection:
             client_ports=self._open_ports if transport == "udp" else None,
             user_agent=user_agent,
         )
+        self.window = 0
+        """Bytes that the kernel grants us to leave unread, once it plays."""
         self.encryption = ""
         """Version of TLS; empty without."""
         self.certificate = b""
@@ -90,6 +92,7 @@ class RtspConnection:
         self._looked_ns = 0
         self._ended: asyncio.Future[RtspError] = self._loop.create_future()
         self._gone = False  # the socket takes nothing any more
+        self._hung_up = False  # and it was the camera that closed it
         self._closed = False
 
     @classmethod
@@ -158,17 +161,9 @@ class RtspConnection:
         return connection
 
     @property
-    def window(self) -> int:
-        """Bytes that the kernel grants us to leave unread; it reports twice that, with its book-keeping (socket(7))."""
-        if self._pairs:
-            return min(pair.granted for pair in self._pairs)
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2 if not self._closed else 0
-
-    @property
     def left_behind(self) -> bool:
         """Whether the camera may keep a session of ours until it times out: it was told no end, or did not confirm."""
-        ended = self._ended.result().reason if self._ended.done() else ""
-        return self.session.is_set_up and ended != "closed"
+        return self.session.is_set_up and not self._hung_up
 
     async def __aenter__(self) -> Self:
         return self
@@ -309,7 +304,7 @@ class RtspConnection:
             except OSError as error:
                 raise self._break(error) from None
             if count == 0:
-                self._gone = True
+                self._gone = self._hung_up = True
                 raise RtspError("closed", "The camera has closed the connection.")
             self.session.bytes_received += count
             used = self.session.receive(buffer, kept + count, now_ns)
@@ -347,6 +342,7 @@ class RtspConnection:
             await self._exchange(wire)
             self._aim_ports()
         self._alive_since_ns = self._clock()
+        self.window = min(granted(sock) for sock in [pair.sockets[0] for pair in self._pairs] or [self._socket])
 
     def _aim_ports(self) -> None:
         """Tell the ports where the camera sends from, once it has said so, and open the way for it."""
@@ -374,7 +370,7 @@ class RtspConnection:
         except OSError as error:
             raise self._break(error) from None
         if not received:
-            self._gone = True
+            self._gone = self._hung_up = True
             raise RtspError("closed", f"The camera has closed the connection {self._instead()}.")
         self.session.bytes_received += len(received)
         data = self._leftover + received
@@ -417,6 +413,7 @@ class RtspConnection:
 
     def _break(self, error: OSError) -> RtspError:
         self._gone = True
+        self._hung_up = isinstance(error, ConnectionError)
         return broken(error)
 
     def _lose(self, error: RtspError) -> None:

@@ -105,6 +105,11 @@ def widen(sock: socket.socket, window: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
 
+def granted(sock: socket.socket) -> int:
+    """Return the bytes that may lie unread; the kernel reports twice that, with its book-keeping (socket(7))."""
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
 def broken(error: OSError) -> RtspError:
     """Say in plain words what a fault of the socket means."""
     if isinstance(error, TimeoutError):

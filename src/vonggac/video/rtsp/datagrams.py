@@ -65,11 +65,6 @@ class DatagramPair:
         """What to wait for."""
         return self._rtp, self._rtcp
 
-    @property
-    def granted(self) -> int:
-        """Bytes that the kernel keeps for us unread; it reports twice that, with its book-keeping (socket(7))."""
-        return self._rtp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
     def connect(self, server_ports: tuple[int, int] | None, source: str) -> None:
         """Hear where the camera sends from; `source` is an address that it names itself, or empty."""
         if source:
