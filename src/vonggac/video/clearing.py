@@ -34,7 +34,7 @@ BELOW_MINIMUM = "below_minimum"
 HELD_FOOTAGE_FILLS_DISK = "held_footage_fills_disk"
 _BATCH = 256
 """Recordings planned, unlinked and synced together: their folders are few, and each costs a sync."""
-_SLICE = 16
+_SLICE = 8
 """Recordings noted in one transaction: keeps it below 10 ms."""
 _BATCHES = 16
 """In a round at most: the keeper must be able to end, and other jobs want the database."""
@@ -159,6 +159,8 @@ class Clearing:
                 return
             allowance.batches -= 1
             deleted = 0
+            # All of them go: those of a camera in one transaction are one stretch of its time.
+            doomed.sort(key=lambda one: (one.candidate.camera_id, one.candidate.start_us))
             for first in range(0, len(doomed), _SLICE):
                 part = doomed[first : first + _SLICE]
                 noted = await self._database.run(deletion.note, part, now_us)
