@@ -21,6 +21,7 @@ from vonggac.video import archive, clearing, deletion, expired, files, holds
 from vonggac.video.archive import MediaStore
 from vonggac.video.clearing import BELOW_MINIMUM, HELD_FOOTAGE_FILLS_DISK, Clearing
 from vonggac.video.models import Expired, GapReason, RecordedHour, Recording, RecordingState
+from vonggac.video.recorder.start import read_pasts
 from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
 from vonggac.video.volumes import MARKER, MountedVolume
 
@@ -394,3 +395,14 @@ def test_stretches_that_differ_in_age_stay_apart_and_neighbours_are_one(stored: 
         newest = expired.newest(session, key)
     assert found == [(0, 40, "after 30 days"), (40, 50, "after 12 days")]
     assert newest == expired.Deleted(40, 50, 12)
+
+
+def test_a_recorder_that_starts_after_everything_was_deleted_knows_until_when_it_had_recorded(stored: Stored) -> None:
+    there = stored(cameras=1)
+    there.record(OLD)
+    clear(there, max_days=35)
+    assert there.rows() == []
+    with there.database.read() as session:
+        past = read_pasts(session, NOW_US)[there.camera_ids[0]]
+    # Else the time that was recorded and deleted would be called a time without recording.
+    assert past.recorded_until_us == past.accounted_until_us == OLD + MINUTE_US
