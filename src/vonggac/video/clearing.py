@@ -27,6 +27,7 @@ from vonggac.core.settings import StorageSettings
 from vonggac.video import deletion, expired, holds, retention
 from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
 from vonggac.video.retention import DAY_US, Days, Deletion, Queue
+from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
 EVERY_S = 10.0
@@ -73,7 +74,7 @@ class Archive:
     """What a plan needs to know, read in one transaction."""
 
     cameras: dict[uuid.UUID, Days]
-    held: dict[uuid.UUID, list[holds.Span]]
+    held: dict[uuid.UUID, list[Span]]
     bytes_per_s: float
     disk_refuses: bool
     """A camera is not recorded at this moment, because the disk takes nothing."""

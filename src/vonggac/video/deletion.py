@@ -25,9 +25,10 @@ from sqlalchemy.orm import Session
 from vonggac.core.clock import utc
 from vonggac.core.eventlog import announce
 from vonggac.video import events, expired, holds
-from vonggac.video.holds import Span, is_held
+from vonggac.video.holds import is_held
 from vonggac.video.models import Garbage, Recording, RecordingState
 from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
+from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, sync_directory
 
 _PAGE = 16

@@ -6,7 +6,7 @@ Functions take a session and never commit; times are microseconds since 1970.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from vonggac.video.index import Interval
 from vonggac.video.models import Expired, GapReason
+from vonggac.video.spans import Span
 
 _SAME_AGE_DAYS = 1
 """Neighbours whose ages differ by no more are one row, else a limit that wavers by a file would make a row a file."""
@@ -77,6 +78,17 @@ def between(session: Session, camera_id: uuid.UUID, from_us: int, to_us: int) ->
         )
         for row in session.scalars(query)
     ]
+
+
+def spans(
+    session: Session, camera_ids: Sequence[uuid.UUID], from_us: int, to_us: int
+) -> Iterator[tuple[uuid.UUID, Span]]:
+    """Yield (camera, stretch) for what was deleted and overlaps an interval."""
+    query = sa.select(Expired.camera_id, Expired.start_us, Expired.end_us).where(
+        Expired.camera_id.in_(camera_ids), Expired.start_us < to_us, Expired.end_us > from_us
+    )
+    for camera_id, start_us, end_us in session.execute(query):
+        yield camera_id, (start_us, end_us)
 
 
 def newest(session: Session, camera_id: uuid.UUID) -> Deleted | None:
