@@ -32,6 +32,11 @@ _SECTIONS: dict[str, dict[str, LateCommand]] = {
             "vonggac.video.availability_command:availability",
             "How much of the time was recorded, and where the rest went.",
         ),
+        "hold": LateCommand("vonggac.video.holds_commands:hold", "Keep footage from being deleted."),
+        "storage": LateCommand(
+            "vonggac.video.storage_commands:storage", "How many days are held, when the disks are full, what goes next."
+        ),
+        "archive": LateCommand("vonggac.video.archive_commands:archive", "The recordings on disk."),
     },
     "Operation": {
         "doctor": LateCommand("vonggac.core.commands:doctor", "Say what is wrong with this machine, and what to do."),

@@ -32,7 +32,7 @@ class Role:
 
 ROLES = {
     "recorder": Role("vonggac.video.recorder.role:run", "records every camera and serves the live pictures"),
-    "keeper": Role("vonggac.video.keeper:run", "takes stills and tidies up"),
+    "keeper": Role("vonggac.video.keeper:run", "deletes old recordings, takes stills, tidies up"),
     "web": Role("vonggac.web.role:run", "serves the pages"),
 }
 """In the order in which `up` starts them: recording goes first."""
@@ -118,7 +118,7 @@ def run_one(role: str, data: Path) -> None:
     \b
     ROLE is one of:
       recorder  records every camera and serves the live pictures
-      keeper    takes stills and tidies up
+      keeper    deletes old recordings, takes stills, tidies up
       web       serves the pages
 
     Under systemd each role may be a unit of its own (deploy/README.md). A second process of the same role refuses to

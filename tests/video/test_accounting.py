@@ -13,11 +13,12 @@ from peers.seeding import DAY, HOUR, SECOND, Seeding
 from vonggac.core import schema
 from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.database import Database
-from vonggac.video import accounting
+from vonggac.video import accounting, deletion
 from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
 from vonggac.video.availability import Seconds
 from vonggac.video.health import SILENT_AFTER_US
 from vonggac.video.models import GapReason, Recording
+from vonggac.video.retention import Candidate, Deletion, Rank
 
 BEGIN = 498_750 * HOUR
 """An hour of November 2026; every time in these tests is in seconds of it."""
@@ -127,6 +128,20 @@ def test_an_interval_that_ends_in_mid_hour_is_exact(books: Books) -> None:
     books.delete_recordings()
     found = books.seconds(1030, 5000)
     assert (found.recorded, found.missing, found.unexplained) == (3950, {REFUSED: 20}, 0)
+
+
+def test_what_retention_deleted_is_accounted_for_to_the_second_also_where_nothing_explains_a_hole(books: Books) -> None:
+    camera = books.camera()
+    books.recorded(camera, (0, 1000), (1055, 7200))
+    before = books.seconds(1030, 5000), books.listed(0, 7200)
+    with books.database.write() as session:
+        rows = session.execute(sa.select(Recording.id, Recording.start_us, Recording.end_us)).all()
+        doomed = [
+            Deletion(Candidate(row.id, camera, camera, row.start_us, row.end_us, 0), Rank.PAST_MAXIMUM) for row in rows
+        ]
+        assert deletion.note(session, doomed, at(40 * 86_400)).files == len(rows)
+    assert before[1] == [(1000, 1055, "")]
+    assert (books.seconds(1030, 5000), books.listed(0, 7200)) == before
 
 
 def test_a_gap_that_began_before_the_interval_or_is_not_over_counts_as_far_as_it_lies_in_it(books: Books) -> None:

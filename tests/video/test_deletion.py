@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
 from peers.stored_archive import MINUTE_US, NOW_US, StoredArchive, content
+from vonggac.core import schema
+from vonggac.core.database import Database
 from vonggac.core.eventlog import EventRow
 from vonggac.core.faults import standing_faults
 from vonggac.core.settings import StorageSettings
@@ -21,6 +24,7 @@ from vonggac.video import archive, clearing, deletion, expired, files, holds
 from vonggac.video.archive import MediaStore
 from vonggac.video.clearing import BELOW_MINIMUM, HELD_FOOTAGE_FILLS_DISK, Clearing
 from vonggac.video.models import Expired, GapReason, RecordedHour, Recording, RecordingState
+from vonggac.video.recorder.start import read_pasts
 from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
 from vonggac.video.volumes import MARKER, MountedVolume
 
@@ -394,3 +398,27 @@ def test_stretches_that_differ_in_age_stay_apart_and_neighbours_are_one(stored: 
         newest = expired.newest(session, key)
     assert found == [(0, 40, "after 30 days"), (40, 50, "after 12 days")]
     assert newest == expired.Deleted(40, 50, 12)
+
+
+def test_a_recorder_that_starts_after_everything_was_deleted_knows_until_when_it_had_recorded(stored: Stored) -> None:
+    there = stored(cameras=1)
+    there.record(OLD)
+    clear(there, max_days=35)
+    assert there.rows() == []
+    with there.database.read() as session:
+        past = read_pasts(session, NOW_US)[there.camera_ids[0]]
+    # Else the time that was recorded and deleted would be called a time without recording.
+    assert past.recorded_until_us == past.accounted_until_us == OLD + MINUTE_US
+
+
+def test_the_next_page_is_read_from_the_index_whatever_the_number_of_recordings(tmp_path: Path) -> None:
+    """Asked of SQLite only: PostgreSQL decides by the number of rows, and there are few here."""
+    database = Database(f"sqlite:///{tmp_path / 'vonggac.db'}")
+    schema.upgrade(database)
+    with database.read() as session:
+        compiled = deletion._NEXT.compile(session.connection())
+        parameters = (None,) * len(compiled.positiontup or ())
+        steps = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", parameters)
+        (plan,) = [row[3] for row in steps]
+    database.close()
+    assert "USING INDEX ix_recording_camera_start (camera_id=? AND start_us>" in plan

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.holds import Span, joined
 from vonggac.video.retention import (
     DAY_US,
     LEAST_MARGIN,
@@ -22,6 +21,7 @@ from vonggac.video.retention import (
     past_maximum,
     room,
 )
+from vonggac.video.spans import Span, joined
 
 NOW = 1000 * DAY_US
 HOUR_US = DAY_US // 24

@@ -17,7 +17,7 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.org import service as org
 from vonggac.org.models import Unit
-from vonggac.video import index
+from vonggac.video import expired, index
 from vonggac.video.availability import Account, Known, Seconds, account, part_of_hour, pieces, whole_seconds
 from vonggac.video.health import SILENT_AFTER_US
 from vonggac.video.index import HOUR_US, LONGEST_US, Interval
@@ -285,7 +285,7 @@ def _hours(
 
 
 def _rows_of_hour(session: Session, ids: Sequence[uuid.UUID], hour_us: int) -> dict[uuid.UUID, list[Span]]:
-    """Return the finished recordings of an hour that are still in the index."""
+    """Return the finished recordings of an hour, also those that retention has deleted since."""
     query = sa.select(Recording.camera_id, Recording.start_us, Recording.end_us).where(
         Recording.camera_id.in_(ids),
         Recording.start_us < hour_us + HOUR_US,
@@ -296,6 +296,8 @@ def _rows_of_hour(session: Session, ids: Sequence[uuid.UUID], hour_us: int) -> d
     for camera_id, start_us, end_us in session.execute(query):
         if end_us is not None:
             found.setdefault(camera_id, []).append((start_us, end_us))
+    for camera_id, span in expired.spans(session, ids, hour_us, hour_us + HOUR_US):
+        found.setdefault(camera_id, []).append(span)
     return found
 
 

@@ -27,6 +27,7 @@ from vonggac.core.settings import StorageSettings
 from vonggac.video import deletion, expired, holds, retention
 from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
 from vonggac.video.retention import DAY_US, Days, Deletion, Queue
+from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
 EVERY_S = 10.0
@@ -34,10 +35,10 @@ BELOW_MINIMUM = "below_minimum"
 HELD_FOOTAGE_FILLS_DISK = "held_footage_fills_disk"
 _BATCH = 256
 """Recordings planned, unlinked and synced together: their folders are few, and each costs a sync."""
-_SLICE = 16
+_SLICE = 8
 """Recordings noted in one transaction: keeps it below 10 ms."""
-_BATCHES = 16
-"""In a round at most: the keeper must be able to end, and other jobs want the database."""
+_ROUND_NS = 4_000_000_000
+"""No batch is begun after so much of each half of a round: the keeper must be able to end."""
 _PAUSE_S = 0.05
 _LOOK_BACK_NS = 600 * 1_000_000_000
 """Where the first recordings lie on volumes that are away, they are not looked through again for so long."""
@@ -73,7 +74,7 @@ class Archive:
     """What a plan needs to know, read in one transaction."""
 
     cameras: dict[uuid.UUID, Days]
-    held: dict[uuid.UUID, list[holds.Span]]
+    held: dict[uuid.UUID, list[Span]]
     bytes_per_s: float
     disk_refuses: bool
     """A camera is not recorded at this moment, because the disk takes nothing."""
@@ -81,9 +82,11 @@ class Archive:
 
 @dataclass(slots=True)
 class _Round:
-    """What is left of a round's allowance."""
+    """How long a round may go on, and what it has freed so far."""
 
-    batches: int = _BATCHES
+    until_ns: int
+    exhausted: bool = False
+    """True when a plan came to its end: nothing more can be deleted for it."""
     spare: dict[uuid.UUID, int] = field(default_factory=dict)
 
 
@@ -113,14 +116,16 @@ class Clearing:
         volumes = await self._database.query(known_volumes)
         spaces = await asyncio.to_thread(look, volumes, self._free_bytes)
         there = {space.volume.id: space.volume for space in spaces}
-        await self._remove(there)
+        allowance = _Round(self._clock.monotonic_ns() + _ROUND_NS)
+        await self._remove(there, allowance)
         found = await self._database.query(read_archive, self._settings)
-        allowance = _Round()
         await self._delete(allowance, there, self._past_maximum, found)
         filled = False
         if any(space.writable for space in spaces):
             # Read again: what was deleted just now may be enough.
             spaces = await asyncio.to_thread(look, volumes, self._free_bytes)
+            # A share of its own: a long list of what is past its maximum must not keep recording from its room.
+            allowance = _Round(self._clock.monotonic_ns() + _ROUND_NS)
             filled = await self._make_room(allowance, there, spaces, found)
         await self._tell(found, lacking=filled)
 
@@ -141,7 +146,7 @@ class Clearing:
         for goal, wanted in goals:
             allowance.spare = goal
             await self._delete(allowance, there, self._for_room, found, wanted)
-            filled = filled or (allowance.batches > 0 and retention.room(goal) < wanted)
+            filled = filled or (allowance.exhausted and retention.room(goal) < wanted)
         return filled
 
     async def _delete(
@@ -152,13 +157,16 @@ class Clearing:
         found: Archive,
         *arguments: int,
     ) -> None:
-        while allowance.batches:
+        allowance.exhausted = False
+        while self._clock.monotonic_ns() < allowance.until_ns:
             now_us = self._clock.now_us()
             doomed = await self._database.query(plan, found, now_us, dict(allowance.spare), *arguments)
             if not doomed:
+                allowance.exhausted = True
                 return
-            allowance.batches -= 1
             deleted = 0
+            # All of them go: those of a camera in one transaction are one stretch of its time.
+            doomed.sort(key=lambda one: (one.candidate.camera_id, one.candidate.start_us))
             for first in range(0, len(doomed), _SLICE):
                 part = doomed[first : first + _SLICE]
                 noted = await self._database.run(deletion.note, part, now_us)
@@ -170,11 +178,11 @@ class Clearing:
             for one in doomed:
                 if one.candidate.volume_id in allowance.spare:
                     allowance.spare[one.candidate.volume_id] += one.candidate.size
-            await self._remove(there)
+            await self._remove(there, allowance)
             if not deleted:
                 return  # a hold came between plan and transaction: the next round plans anew
 
-    async def _remove(self, there: dict[uuid.UUID, MountedVolume]) -> None:
+    async def _remove(self, there: dict[uuid.UUID, MountedVolume], allowance: _Round) -> None:
         """Unlink the files that wait on volumes that are there; what cannot be unlinked is tried again next time."""
         for volume in there.values():
             after = ""
@@ -188,7 +196,7 @@ class Clearing:
                     await self._database.run(deletion.forget, gone[first : first + _SLICE])
                 if words and (held_back := self._limit.passes(volume.id)) is not None:
                     get_logger().warning("deleted recordings cannot be removed", reason=words, held_back=held_back)
-                if not gone:
+                if not gone or self._clock.monotonic_ns() >= allowance.until_ns:
                     break
 
     # Plans: read on a thread, a batch at a time.

@@ -6,7 +6,7 @@ Functions take a session and never commit; times are microseconds since 1970.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,9 +14,38 @@ from sqlalchemy.orm import Session
 
 from vonggac.video.index import Interval
 from vonggac.video.models import Expired, GapReason
+from vonggac.video.spans import Span
 
 _SAME_AGE_DAYS = 1
 """Neighbours whose ages differ by no more are one row, else a limit that wavers by a file would make a row a file."""
+_TABLE = Expired.__table__
+_OTHER = _TABLE.alias("other")
+
+
+def _extend() -> sa.Update:
+    """What nearly always fits: the stretch goes on from the one before it, and nothing lies behind it.
+
+    Built once and run below the ORM, since it runs for every camera in a transaction that writers wait for.
+    """
+    others = _OTHER.c.camera_id == sa.bindparam("camera")
+    before = sa.select(sa.func.max(_OTHER.c.start_us)).where(others, _OTHER.c.start_us <= sa.bindparam("from_us"))
+    behind = sa.exists().where(
+        others, _OTHER.c.start_us > sa.bindparam("from_us"), _OTHER.c.start_us <= sa.bindparam("until_us")
+    )
+    return (
+        sa.update(Expired)
+        .where(
+            Expired.camera_id == sa.bindparam("camera"),
+            Expired.start_us == before.scalar_subquery(),
+            Expired.end_us.between(sa.bindparam("from_us"), sa.bindparam("until_us")),
+            sa.func.abs(Expired.days - sa.bindparam("age", type_=sa.Integer)) <= _SAME_AGE_DAYS,
+            ~behind,
+        )
+        .values(end_us=sa.bindparam("until_us"))
+    )
+
+
+_EXTEND = _extend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +60,9 @@ class Deleted:
 def note(session: Session, camera_id: uuid.UUID, deleted: Iterable[Deleted]) -> None:
     """Add what was deleted of a camera, joined with its neighbours."""
     for one in _joined(deleted):
-        _note(session, camera_id, one)
+        values = {"camera": camera_id, "from_us": one.start_us, "until_us": one.end_us, "age": one.days}
+        if not session.connection().execute(_EXTEND, values).rowcount:
+            _note(session, camera_id, one)
 
 
 def between(session: Session, camera_id: uuid.UUID, from_us: int, to_us: int) -> list[Interval]:
@@ -49,6 +80,17 @@ def between(session: Session, camera_id: uuid.UUID, from_us: int, to_us: int) ->
     ]
 
 
+def spans(
+    session: Session, camera_ids: Sequence[uuid.UUID], from_us: int, to_us: int
+) -> Iterator[tuple[uuid.UUID, Span]]:
+    """Yield (camera, stretch) for what was deleted and overlaps an interval."""
+    query = sa.select(Expired.camera_id, Expired.start_us, Expired.end_us).where(
+        Expired.camera_id.in_(camera_ids), Expired.start_us < to_us, Expired.end_us > from_us
+    )
+    for camera_id, start_us, end_us in session.execute(query):
+        yield camera_id, (start_us, end_us)
+
+
 def newest(session: Session, camera_id: uuid.UUID) -> Deleted | None:
     """Return the newest stretch that was deleted of a camera."""
     row = session.scalars(
@@ -58,7 +100,7 @@ def newest(session: Session, camera_id: uuid.UUID) -> Deleted | None:
 
 
 def _note(session: Session, camera_id: uuid.UUID, one: Deleted) -> None:
-    mine = sa.select(Expired).where(Expired.camera_id == camera_id)
+    mine = sa.select(Expired).where(Expired.camera_id == camera_id).execution_options(populate_existing=True)
     row = session.scalars(
         mine.where(Expired.start_us <= one.start_us).order_by(Expired.start_us.desc()).limit(1)
     ).first()

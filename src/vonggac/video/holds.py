@@ -22,13 +22,12 @@ from vonggac.core.ids import new_id, short_id
 from vonggac.video import events
 from vonggac.video.index import LONGEST_US
 from vonggac.video.models import Hold, Recording
+from vonggac.video.spans import Span, joined
 
 SUBJECT_LENGTH = 200
 REASON_LENGTH = 2000
 _ADVISORY_LOCK = 0x766F6E68
 _SHORTEST_ID = 4
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +132,6 @@ def held_spans(session: Session, camera_ids: Iterable[uuid.UUID] | None = None) 
     for camera_id, from_us, to_us in session.execute(query):
         found.setdefault(camera_id, []).append((from_us, to_us))
     return {camera_id: joined(spans) for camera_id, spans in found.items()}
-
-
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """Return spans in order, those that overlap or touch made one."""
-    result: list[Span] = []
-    for start, end in sorted(spans):
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(result[-1][1], end))
-        else:
-            result.append((start, end))
-    return result
 
 
 def is_held(spans: Sequence[Span], start_us: int, end_us: int) -> bool:

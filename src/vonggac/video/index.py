@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, undefer
 
 from vonggac.cameras.models import Camera
 from vonggac.core.eventlog import announce
-from vonggac.video.models import CameraStatus, Gap, GapReason, RecordedHour, Recording, RecordingState
+from vonggac.video.models import CameraStatus, Expired, Gap, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.spans import Span, without
 
 HOUR_US = 3_600_000_000
@@ -192,13 +192,18 @@ def unfinished_recordings(session: Session, share: int = 0, shares: int = 1) -> 
 
 
 def last_recorded(session: Session, camera_id: uuid.UUID) -> int | None:
-    """Return when the newest finished recording of a camera ends; None without one."""
+    """Return when the newest finished recording of a camera ends, also one that was deleted since; None without one."""
     # The newest start has the newest end, since recordings of a camera do not overlap.
-    return session.scalar(
+    newest = session.scalar(
         sa.select(Recording.end_us)
         .where(Recording.camera_id == camera_id, Recording.end_us.is_not(None))
         .order_by(Recording.start_us.desc())
         .limit(1)
+    )
+    if newest is not None:
+        return newest
+    return session.scalar(
+        sa.select(Expired.end_us).where(Expired.camera_id == camera_id).order_by(Expired.start_us.desc()).limit(1)
     )
 
 

@@ -36,6 +36,17 @@ def clipped(spans: Iterable[Span], within: Span) -> Iterator[Span]:
             yield cut
 
 
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Return spans in order, those that overlap or touch made one."""
+    result: list[Span] = []
+    for start, end in sorted(spans):
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(result[-1][1], end))
+        else:
+            result.append((start, end))
+    return result
+
+
 def length(spans: Iterable[Span]) -> int:
     """Return how long spans last together."""
     return sum(end - start for start, end in spans)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from vonggac.core.database import Database
 from vonggac.core.datafolder import DataFolder
-from vonggac.video.models import CameraStatus, Gap, Recording, RecordingState
+from vonggac.video.models import CameraStatus, Expired, Gap, Recording, RecordingState
 from vonggac.video.mp4 import group_table, scan
 
 VONGGAC = [sys.executable, "-m", "vonggac"]
@@ -95,6 +95,10 @@ class Centre:
         with self.database.read() as session:
             return list(session.scalars(sa.select(Gap).order_by(Gap.camera_id, Gap.start_us)))
 
+    def deleted(self) -> list[Expired]:
+        with self.database.read() as session:
+            return list(session.scalars(sa.select(Expired).order_by(Expired.camera_id, Expired.start_us)))
+
     def states(self) -> list[str]:
         with self.database.read() as session:
             return list(session.scalars(sa.select(CameraStatus.state)))
@@ -128,11 +132,12 @@ class Centre:
             assert scanned.frames == row.frames
 
     def assert_time_is_accounted_for(self) -> None:
-        """Between a camera's first second and its last each moment is in one recording or one gap."""
+        """Between a camera's first second and its last each moment is recorded, a gap, or was recorded and deleted."""
         cameras = {row.camera_id for row in self.recordings()}
         for camera_id in cameras:
             stretches = [(row.start_us, row.end_us) for row in self.recordings() if row.camera_id == camera_id]
             stretches += [(gap.start_us, gap.end_us) for gap in self.gaps() if gap.camera_id == camera_id]
+            stretches += [(row.start_us, row.end_us) for row in self.deleted() if row.camera_id == camera_id]
             stretches.sort(key=lambda one: one[0])
             for (_, end), (start, _) in itertools.pairwise(stretches):
                 assert end == start, f"{end} and then {start}: {stretches}"
