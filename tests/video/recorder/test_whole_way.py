@@ -213,3 +213,17 @@ def test_two_recorders_share_the_cameras_out_and_a_third_refuses(centre: Any, ca
     with centre.database.read() as session:
         shares = dict(session.execute(sa.select(Camera.number, CameraStatus.recorder).join(CameraStatus)).all())
     assert shares == {1: "recorder-2", 2: "recorder", 3: "recorder-2"}
+
+
+def test_time_that_is_switched_off_is_told_to_the_second(centre: Any, camera: Any) -> None:
+    centre.add_camera("Camera 1", camera.url(1))
+    centre.start()
+    centre.wait_for_files(1)
+    centre.command("camera", "edit", "1", "--disable", "--data", str(centre.path))
+    centre.wait_until(lambda: [gap.reason for gap in centre.gaps() if gap.end_us is None] == ["disabled"], "the gap")
+    centre.command("camera", "edit", "1", "--enable", "--data", str(centre.path))
+    centre.wait_until(lambda: all(gap.end_us is not None for gap in centre.gaps()), "the camera's return")
+    assert centre.end() == 0
+    centre.assert_time_is_accounted_for()
+    # What connecting takes after it was switched on is due: it has a gap of its own.
+    assert [gap.reason for gap in centre.gaps()] == ["stopped", "disabled", "stopped", "stopped"]
