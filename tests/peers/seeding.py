@@ -90,6 +90,21 @@ class Seeding:
             index.complete_recording(session, done)
         return row_id
 
+    def minutes(self, camera_id: uuid.UUID, start_us: int, end_us: int) -> None:
+        """Write finished recordings of a minute each, in one transaction."""
+        starts = range(start_us, end_us, 60 * SECOND)
+        volume_id = self._volume_id()
+        with self.database.write() as session:
+            opened = [
+                OpenedRecording(camera_id, volume_id, f"{new_id().hex}.mp4", 1, start, 0, "avc1.42c00c", 320, 180, 700)
+                for start in starts
+            ]
+            for row_id, start in zip(index.open_recordings(session, opened), starts, strict=True):
+                end = min(start + 60 * SECOND, end_us)
+                index.complete_recording(
+                    session, CompletedRecording(row_id, camera_id, start, end, 90_000, 1000, 15, b"")
+                )
+
     def missing(
         self, camera_id: uuid.UUID, start_us: int, end_us: int | None, reason: GapReason, detail: str = ""
     ) -> int:

@@ -40,11 +40,7 @@ class Books:
     def recorded(self, camera_id: uuid.UUID, *spans: tuple[float, float]) -> None:
         """Files of a minute, as the recorder writes them."""
         for start, end in spans:
-            first = at(start)
-            while first < at(end):
-                last = min(first + 60 * SECOND, at(end))
-                self.seeding.recorded(camera_id, first, last)
-                first = last
+            self.seeding.minutes(camera_id, at(start), at(end))
 
     def missing(self, camera_id: uuid.UUID, start: float, end: float | None, reason: GapReason = REFUSED) -> None:
         self.seeding.missing(camera_id, at(start), None if end is None else at(end), reason, "in words")
@@ -238,6 +234,7 @@ def test_an_unknown_reason_of_a_newer_version_is_unknown(books: Books) -> None:
     assert books.seconds(0, 3600).missing == {GapReason.UNKNOWN: 3600}
 
 
+@pytest.mark.slow
 def test_a_month_of_a_district_is_read_without_its_recordings(books: Books) -> None:
     for number in range(102):
         camera = books.camera(f"Camera {number}")

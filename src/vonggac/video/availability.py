@@ -9,7 +9,7 @@ since 1970, intervals half open, hours those of UTC.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from vonggac.video.index import HOUR_US, Interval, split_by_hour
 from vonggac.video.models import GapReason
@@ -147,14 +147,16 @@ def account(known: Known) -> Account:
     for hour, passed in split_by_hour(*known.due):
         due = passed - off.get(hour, 0)
         recorded = min(known.hours.get(hour, 0), due)
+        recorded_us += recorded
+        if recorded == due:
+            continue  # of a month that is nearly every hour
         rest = due - recorded
         being_written = min(writing.get(hour, 0), rest)
+        writing_us += being_written
         rest -= being_written
         for reason, part in _fitted(missing.get(hour, {}), rest).items():
             sums[reason] = sums.get(reason, 0) + part
             rest -= part
-        recorded_us += recorded
-        writing_us += being_written
         if rest:
             unexplained_us += rest
             unexplained_hours.append((hour, rest))
@@ -182,7 +184,7 @@ def pieces(gaps: Iterable[Interval], within: Span) -> list[Interval]:
     for gap in gaps:
         start_us, end_us = max(gap.start_us, at), min(gap.end_us, end)
         if start_us < end_us:
-            told.append(replace(gap, start_us=start_us, end_us=end_us))
+            told.append(Interval(start_us, end_us, gap.reason, gap.detail))
             at = end_us
     return told
 

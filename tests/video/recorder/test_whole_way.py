@@ -253,3 +253,17 @@ def test_cameras_over_udp_and_through_tls_are_recorded_picture_for_picture(
     for seen in numbers.values():
         assert len(seen) > 60
         assert consecutive(seen, 150)
+
+
+def test_time_that_is_switched_off_is_told_to_the_second(centre: Any, camera: Any) -> None:
+    centre.add_camera("Camera 1", camera.url(1))
+    centre.start()
+    centre.wait_for_files(1)
+    centre.command("camera", "edit", "1", "--disable", "--data", str(centre.path))
+    centre.wait_until(lambda: [gap.reason for gap in centre.gaps() if gap.end_us is None] == ["disabled"], "the gap")
+    centre.command("camera", "edit", "1", "--enable", "--data", str(centre.path))
+    centre.wait_until(lambda: all(gap.end_us is not None for gap in centre.gaps()), "the camera's return")
+    assert centre.end() == 0
+    centre.assert_time_is_accounted_for()
+    # What connecting takes after it was switched on is due: it has a gap of its own.
+    assert [gap.reason for gap in centre.gaps()] == ["stopped", "disabled", "stopped", "stopped"]
