@@ -167,9 +167,12 @@ class Child:
         return name, self._memory[_HEAD.size : _HEAD.size + size]
 
     def end(self) -> int:
-        """Kill it if it runs, and return its wait status."""
+        """Kill it if it runs, and return its wait status; nothing the second time."""
+        if not self.pid:
+            return 0
         os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
         if self.pipe is not None:
             self.pipe.close()
         return status
