@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -22,7 +23,7 @@ from types import TracebackType
 import sqlalchemy as sa
 
 from bench import REPOSITORY
-from bench.process_tree import stop, tree
+from bench.process_tree import kernel_name, stop, tree
 from peers.gst import GstCamera
 from peers.numbered import holes, read_numbers
 from vonggac.cameras.models import Camera
@@ -97,7 +98,12 @@ class Centre:
 
     def recorder_pids(self) -> list[int]:
         """Return the recorder processes that run now."""
-        return [one.pid for one in tree(self.roots) if comm(one.pid).startswith(RECORDER)]
+        found = []
+        for process in tree(self.roots):
+            with contextlib.suppress(FileNotFoundError):
+                if kernel_name(process.pid).startswith(RECORDER):
+                    found.append(process.pid)
+        return found
 
     def recorder_addresses(self) -> list[str]:
         """Return where the recorders serve live pictures."""
@@ -206,14 +212,6 @@ def count_pictures(cameras: Sequence[Sequence[Path]], loop: int) -> list[tuple[i
 def _count(files: Sequence[Path], loop: int) -> tuple[int, int]:
     numbers = [number for file in files for number in read_numbers(file)]
     return len(numbers), len(holes(numbers, loop))
-
-
-def comm(pid: int) -> str:
-    """Return what a process calls itself, "" when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 def free_port() -> int:

@@ -33,12 +33,26 @@ def proportional_bytes(roots: Sequence[int], samples: int = 3, pause_s: float = 
     for number in range(samples):
         if number:
             time.sleep(pause_s)
-        total = 0
-        for process in tree(roots):
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                total += process.memory_full_info().pss
-        seen.append(total)
+        seen.append(sum(proportional_by_name(roots).values()))
     return statistics.median(seen)
+
+
+def proportional_by_name(roots: Sequence[int]) -> dict[str, int]:
+    """Return the PSS of the processes and their descendants now, in bytes, by the names they have."""
+    held: dict[str, int] = {}
+    for process in tree(roots):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess, FileNotFoundError):
+            name = kernel_name(process.pid)
+            held[name] = held.get(name, 0) + process.memory_full_info().pss
+    return held
+
+
+def kernel_name(pid: int) -> str:
+    """Return the name that a process has in the kernel; FileNotFoundError when it is gone.
+
+    Not psutil's `name()`, which completes a short name from the command line: roles name themselves in the kernel.
+    """
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def tree(roots: Sequence[int]) -> list[psutil.Process]:
@@ -58,8 +72,7 @@ def cpu_by_name(roots: Sequence[int]) -> dict[str, float]:
     for process in tree(roots):
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
             times = process.cpu_times()
-            # Not `name()`, which completes a short name from the command line: roles name themselves in the kernel.
-            name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+            name = kernel_name(process.pid)
             spent[name] = spent.get(name, 0.0) + times.user + times.system
     return spent
 

@@ -39,6 +39,7 @@ INPUT_MEMORY_A_BYTE = 200
 CHILD_MEMORY = 768 << 20
 KEPT, KEPT_BYTES = 256, 16 * 1024
 """Inputs that a child keeps for each target since something new came of them, and how long they may be."""
+OUTCOMES = 4096
 WARM_UP_TURNS = 4
 
 _HEAD = struct.Struct(">QIB")
@@ -166,9 +167,12 @@ class Child:
         return name, self._memory[_HEAD.size : _HEAD.size + size]
 
     def end(self) -> int:
-        """Kill it if it runs, and return its wait status."""
+        """Kill it if it runs, and return its wait status; nothing the second time."""
+        if not self.pid:
+            return 0
         os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
         if self.pipe is not None:
             self.pipe.close()
         return status
@@ -189,7 +193,7 @@ def _fuzz(targets: Sequence[Target], rng: Random, pipe: Connection, memory: mmap
     resource.setrlimit(resource.RLIMIT_AS, (CHILD_MEMORY + _address_space(),) * 2)
     corpora = [target.corpus() for target in targets]
     kept: list[list[bytes]] = [[] for _ in targets]
-    seen: list[set[Hashable]] = [set() for _ in targets]
+    seen: list[set[int]] = [set() for _ in targets]  # hashes of outcomes
     found: set[tuple[str, str]] = set()
     number = 0
     for place, target in itertools.cycle(enumerate(targets)):
@@ -215,8 +219,8 @@ def _fuzz(targets: Sequence[Target], rng: Random, pipe: Connection, memory: mmap
                     found.add((finding.target, finding.key))
                     pipe.send(shrunk(target, finding) if finding.key != "memory" else finding)
                     now = time.process_time()
-            elif outcome is not None and outcome not in seen[place] and len(seen[place]) < 4096:
-                seen[place].add(outcome)
+            elif outcome is not None and (mark := hash(outcome)) not in seen[place] and len(seen[place]) < OUTCOMES:
+                seen[place].add(mark)
                 if len(data) <= KEPT_BYTES:
                     _keep(mine, data, rng)
         _HEAD.pack_into(memory, 0, number, 0, _NONE)
