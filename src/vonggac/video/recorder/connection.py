@@ -16,7 +16,7 @@ from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
 from vonggac.video.recorder.camera import TrackRecorder
 from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
-from vonggac.video.recorder.reading import ReadingRound, pause_s
+from vonggac.video.recorder.reading import WATCHED_PAUSE_S, ReadingRound, pause_s
 from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, receive_window
 from vonggac.video.stream import AccessUnit
 
@@ -109,7 +109,7 @@ class CameraConnection:
             self._connection.read_now()
 
     def watched(self, watched: bool) -> None:
-        """Somebody watches (read at every arrival), or nobody does any more (read in helpings)."""
+        """Somebody watches (read in small helpings), or nobody does any more (in large ones)."""
         self._watched = watched
         if self._connection is not None:
             self._choose_reading(self._connection)
@@ -185,22 +185,26 @@ class CameraConnection:
         return least_s * (1 + self._rng.random() / 2)
 
     def _choose_reading(self, connection: RtspConnection) -> None:
-        if self._watched or self._settings.read_pause_ms == 0:
-            self._reading.remove(self)
+        if self._settings.read_pause_ms == 0:
             connection.read_promptly()
         else:
-            connection.read_on_demand()
-            self._pause_s = pause_s(self._settings.read_pause_ms / 1000, connection.window, ASSUMED_BITS_PER_S)
+            self._pause_s = self._pause(connection, ASSUMED_BITS_PER_S)
             self._reading.add(self, self._pause_s)
 
     def _fit_pause(self, connection: RtspConnection, bits_per_s: float) -> None:
-        if self._watched or self._settings.read_pause_ms == 0:
+        if self._settings.read_pause_ms == 0:
             return
-        pause = pause_s(self._settings.read_pause_ms / 1000, connection.window, bits_per_s * 1.5)
+        pause = self._pause(connection, bits_per_s * 1.5)
         # Twice as long or half as short is worth a change; less is noise.
         if not 0.67 < pause / self._pause_s < 1.5:
             self._pause_s = pause
             self._reading.add(self, pause)
+
+    def _pause(self, connection: RtspConnection, bits_per_s: float) -> float:
+        longest_s = self._settings.read_pause_ms / 1000
+        if self._watched:
+            longest_s = min(longest_s, WATCHED_PAUSE_S)
+        return pause_s(longest_s, connection.window, bits_per_s)
 
     def _picture(self, unit: AccessUnit) -> None:
         self.track.add(unit)

@@ -1,7 +1,7 @@
-"""When each camera's socket is read: at once while somebody watches, else in large helpings at a jittered pause.
+"""When each camera's socket is read: in large helpings at a jittered pause, in small ones while somebody watches.
 
 Reading 102 cameras at every arrival costs the recorder a wake-up per packet; reading each five times a second costs
-one per helping. The pause is never longer than a quarter of what the socket's window holds at the camera's bit rate,
+one per helping. A watched camera is read in every slot, so that a picture is late by that much at most. The pause is never longer than a quarter of what the socket's window holds at the camera's bit rate,
 so that no camera ever finds it full.
 """
 
@@ -14,6 +14,8 @@ from typing import Protocol
 
 SLOT_S = 0.02
 """Cameras due within this time of each other are read in one go."""
+WATCHED_PAUSE_S = 0.8 * SLOT_S
+"""So short that, jitter included, its turn comes in every slot."""
 BUFFER_BYTES = 1 << 20
 WINDOW_SHARE = 4
 """The socket's buffer holds at least this many pauses at the camera's bit rate (architecture page §4)."""
