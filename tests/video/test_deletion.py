@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from vonggac.core.faults import standing_faults
 from vonggac.core.settings import StorageSettings
 from vonggac.video import archive, clearing, deletion, expired, files, holds
 from vonggac.video.archive import MediaStore
-from vonggac.video.clearing import BELOW_MINIMUM, HELD_FOOTAGE_FILLS_DISK, Clearing
+from vonggac.video.clearing import BELOW_MINIMUM, HELD_FOOTAGE_FILLS_DISK, Clearing, VolumeSpace
 from vonggac.video.models import Expired, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.recorder.start import read_pasts
 from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
@@ -422,3 +423,13 @@ def test_the_next_page_is_read_from_the_index_whatever_the_number_of_recordings(
         (plan,) = [row[3] for row in steps]
     database.close()
     assert "USING INDEX ix_recording_camera_start (camera_id=? AND start_us>" in plan
+
+
+def test_volumes_on_one_disk_share_its_room_and_do_not_double_it() -> None:
+    def space(number: int, free: int, device: int, writable: bool = True) -> VolumeSpace:
+        return VolumeSpace(MountedVolume(uuid.UUID(int=number), Path("/")), free, 1000, writable, device)
+
+    spaces = [space(1, 110, 7), space(2, 110, 7), space(3, 60, 8), space(4, 900, 9, writable=False)]
+    spare = clearing.spare_of(spaces, reserve=10)
+    assert spare == {uuid.UUID(int=1): 50, uuid.UUID(int=2): 50, uuid.UUID(int=3): 50}
+    assert clearing.total_of(spaces) == 2000

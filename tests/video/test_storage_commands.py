@@ -248,7 +248,7 @@ def test_storage_says_what_is_held_how_long_and_what_goes_next(centre: Centre) -
     shown = centre("storage")
     assert "Next to go:" in shown.output
     assert "past its maximum days" in shown.output
-    assert "by 1 holds" in shown.output
+    assert "by 1 hold (" in shown.output
 
 
 def test_storage_of_full_disks_says_so(centre: Centre) -> None:

@@ -7,9 +7,10 @@ while there is room for some minutes of recording above it. When it is far behin
 from __future__ import annotations
 
 import asyncio
+import collections
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -67,6 +68,8 @@ class VolumeSpace:
     free: int
     total: int
     writable: bool
+    device: int
+    """Number of its file system: volumes of one share their space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,8 @@ class Clearing:
     ) -> bool:
         """Delete until there is room; True when there is not and nothing more can be deleted for it."""
         reserve = self._settings.reserve_mb * 1_000_000
-        spare = {space.volume.id: space.free - reserve for space in spaces if space.writable}
-        margin = retention.margin(
-            found.bytes_per_s, self._settings.margin_minutes, sum(space.total for space in spaces if space.writable)
-        )
+        spare = spare_of(spaces, reserve)
+        margin = retention.margin(found.bytes_per_s, self._settings.margin_minutes, total_of(spaces))
         goals = [(spare, margin)]
         if found.disk_refuses:
             # There may be room on a disk that takes nothing: then each of the others needs some.
@@ -310,11 +311,24 @@ def look(volumes: Sequence[MountedVolume], free_bytes: FreeBytes = MountedVolume
             volume.verify()
             free = free_bytes(volume)
             status = os.statvfs(volume.path)
+            device = volume.path.stat().st_dev
         except (VolumeLost, OSError):
             continue  # the recorder says so
         writable = not status.f_flag & os.ST_RDONLY
-        found.append(VolumeSpace(volume, free, status.f_blocks * status.f_frsize, writable))
+        found.append(VolumeSpace(volume, free, status.f_blocks * status.f_frsize, writable, device))
     return found
+
+
+def spare_of(spaces: Iterable[VolumeSpace], reserve: int) -> dict[uuid.UUID, int]:
+    """Return what each volume that takes recordings has free above the reserve; what volumes share, in equal parts."""
+    usable = [space for space in spaces if space.writable]
+    sharing = collections.Counter(space.device for space in usable)
+    return {space.volume.id: (space.free - reserve) // sharing[space.device] for space in usable}
+
+
+def total_of(spaces: Iterable[VolumeSpace]) -> int:
+    """Return the size of the file systems that take recordings, each once."""
+    return sum({space.device: space.total for space in spaces if space.writable}.values())
 
 
 def read_archive(session: Session, settings: StorageSettings) -> Archive:

@@ -98,8 +98,8 @@ def report(
     found = clearing.read_archive(session, settings)
     reserve = settings.reserve_mb * 1_000_000
     usable = [space for space in spaces if space.writable]
-    margin = retention.margin(found.bytes_per_s, settings.margin_minutes, sum(space.total for space in usable))
-    room = retention.room({space.volume.id: space.free - reserve for space in usable}) - margin
+    margin = retention.margin(found.bytes_per_s, settings.margin_minutes, clearing.total_of(spaces))
+    room = retention.room(clearing.spare_of(spaces, reserve)) - margin
     rows = [(camera, _camera(session, camera, found, now_us)) for camera in session.scalars(_cameras_that_matter())]
     growths = [growth for _, (growth, _, _) in rows]
     capacity = sum(size for _, (_, _, size) in rows) + room

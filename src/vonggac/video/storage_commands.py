@@ -71,7 +71,8 @@ def _print(found: StorageReport, away: list[MountedVolume], zone: ZoneInfo) -> N
         click.echo(_line(camera, width, zone))
     click.echo(f"All cameras: {sized(round(found.bytes_a_day))} a day. {_forecast(found)}")
     if found.holds:
-        click.echo(f"Held: {sized(found.held)} by {found.holds} holds (vonggac hold list).")
+        count = "1 hold" if found.holds == 1 else f"{found.holds} holds"
+        click.echo(f"Held: {sized(found.held)} by {count} (vonggac hold list).")
     if found.waiting_files:
         click.echo(f"{found.waiting_files} deleted files still wait to be removed.")
     if found.next:
