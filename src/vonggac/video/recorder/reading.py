@@ -1,8 +1,9 @@
 """When each camera's socket is read: in large helpings at a jittered pause, in small ones while somebody watches.
 
 Reading 102 cameras at every arrival costs the recorder a wake-up per packet; reading each five times a second costs
-one per helping. A watched camera is read in every slot, so that a picture is late by that much at most. The pause is never longer than a quarter of what the socket's window holds at the camera's bit rate,
-so that no camera ever finds it full.
+one per helping. A watched camera is read in every slot, so that a picture is late by that much at most. The pause is
+never longer than a quarter of what the socket's window holds at the camera's bit rate, so that no camera ever finds
+it full.
 """
 
 from __future__ import annotations
