@@ -13,9 +13,10 @@ from peers.seeding import DAY, HOUR, SECOND, Seeding
 from vonggac.core import schema
 from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.database import Database
-from vonggac.video import accounting, deletion
+from vonggac.video import accounting, deletion, expired
 from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
 from vonggac.video.availability import Seconds
+from vonggac.video.expired import Deleted
 from vonggac.video.health import SILENT_AFTER_US
 from vonggac.video.models import GapReason, Recording
 from vonggac.video.retention import Candidate, Deletion, Rank
@@ -71,8 +72,16 @@ class Books:
         with self.database.read() as session:
             return accounting.unit_lines(session, lines)
 
-    def delete_recordings(self) -> None:
-        """What retention leaves: the sums and the gaps."""
+    def expire(self) -> None:
+        """Delete all recordings as retention does."""
+        with self.database.write() as session:
+            for row in session.scalars(sa.select(Recording).order_by(Recording.start_us)):
+                assert row.end_us is not None
+                expired.note(session, row.camera_id, [Deleted(row.start_us, row.end_us, 30)])
+        self.lose_recordings()
+
+    def lose_recordings(self) -> None:
+        """Leave nothing but the sums and the gaps."""
         with self.database.write() as session:
             session.execute(sa.delete(Recording))
 
@@ -111,7 +120,10 @@ def test_the_account_of_a_month_stays_when_its_recordings_are_deleted(books: Boo
     books.missing(camera, 3000, 3100)
     before = books.seconds(0, 9000, now_s=9000)
     assert (before.recorded, before.missing, before.unexplained) == (8800, {REFUSED: 100}, 100)
-    books.delete_recordings()
+    parts = [books.seconds(0, 5000), books.seconds(5000, 7250), books.seconds(7250, 9000)]
+    books.expire()
+    assert [books.seconds(0, 5000), books.seconds(5000, 7250), books.seconds(7250, 9000)] == parts
+    assert sum(part.unexplained for part in parts) == 100
     assert books.seconds(0, 9000, now_s=9000) == before
 
 
@@ -121,7 +133,7 @@ def test_an_interval_that_ends_in_mid_hour_is_exact(books: Books) -> None:
     books.missing(camera, 1000, 1050)
     assert books.seconds(1030, 5000).recorded == 3950
     assert books.seconds(1030, 5000).missing == {REFUSED: 20}
-    books.delete_recordings()
+    books.lose_recordings()
     found = books.seconds(1030, 5000)
     assert (found.recorded, found.missing, found.unexplained) == (3950, {REFUSED: 20}, 0)
 
@@ -190,8 +202,15 @@ def test_every_gap_is_listed_and_what_nothing_explains_is_located(books: Books) 
     books.missing(camera, 1000, 1100)
     assert books.listed(0, 3600) == [(1000, 1100, "refused"), (2000, 2030, "")]
     assert [one.lacking_us // SECOND for one in books.gap_list(0, 3600)] == [100, 30]
-    # The rows are gone: the hour is all that is known.
-    books.delete_recordings()
+    books.expire()
+    assert books.listed(0, 3600) == [(1000, 1100, "refused"), (2000, 2030, "")]
+
+
+def test_where_rows_were_lost_the_hour_is_all_that_is_told(books: Books) -> None:
+    camera = books.camera()
+    books.recorded(camera, (0, 1000), (1100, 2000), (2030, 3600))
+    books.missing(camera, 1000, 1100)
+    books.lose_recordings()
     assert books.listed(0, 3600) == [(0, 3600, ""), (1000, 1100, "refused")]
     assert sum(one.lacking_us for one in books.gap_list(0, 3600)) == 130 * SECOND
 

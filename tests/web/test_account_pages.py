@@ -205,6 +205,7 @@ def test_standing_faults_are_said_in_words_with_what_they_are_about(client: Any,
         session.flush()
         raise_fault(session, "volume_full", volume.id.hex, detail="4 GB are free")
         raise_fault(session, "camera_clock_wrong", camera.hex)
+        raise_fault(session, "evidence_damaged", "17", detail="the file x.mp4 is gone")
         raise_fault(session, "a_newer_kind", "recorder-2", detail="<b>something</b>")
         raise_fault(session, "disk_slow", "")
         clear_fault(session, "disk_slow", "")
@@ -217,12 +218,13 @@ def test_standing_faults_are_said_in_words_with_what_they_are_about(client: Any,
     page, faults = asyncio.run(walk())
     assert [(fault["text"], fault["about"]) for fault in faults] == [
         ("Lỗi: a_newer_kind", "recorder-2"),
+        ("Dữ liệu được giữ làm chứng cứ bị hỏng", ""),
         ("Đồng hồ của camera bị sai", "5 Chợ Hiệp An"),
         ("Ổ đĩa ghi hình đã đầy", str(district.folder.path / "media")),
     ]
-    assert faults[2]["detail"] == "4 GB are free"
+    assert faults[3]["detail"] == "4 GB are free"
     assert all(fault["since"].startswith("từ ") for fault in faults)
-    assert page.count("data-fault=") == 3
+    assert page.count("data-fault=") == 4
     assert "&lt;b&gt;something" in page
 
 

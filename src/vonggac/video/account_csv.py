@@ -20,7 +20,8 @@ from vonggac.video.models import GapReason
 from vonggac.video.spans import Span
 
 UNEXPLAINED = "unexplained"
-MISSING_REASONS = tuple(reason for reason in GapReason if reason is not GapReason.DISABLED)
+MISSING_REASONS = tuple(reason for reason in GapReason if reason not in (GapReason.DISABLED, GapReason.EXPIRED))
+"""What a gap can say: switched off is not missing, and what was deleted when its time was over was recorded."""
 _SUMS = ("due_s", "recorded_s", "writing_s", "missing_s", "unexplained_s", "switched_off_s", "availability")
 _OUTAGES = ("interruptions", "outages", "outage_s", "longest_s", "mean_time_to_repair_s", "mean_time_between_s")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -1,7 +1,8 @@
 """The account of every camera in an interval: read from the index, summed over units, its gaps listed.
 
 Read are the sums of hours and the gaps, which stay when recordings are deleted, and what is open at the moment; rows of
-recordings only of hours that the interval cuts. Functions take a session and only read; times are microseconds.
+recordings (or what is known of deleted ones) only of hours that the interval cuts. Functions take a session and only
+read; times are microseconds.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def _holds_one_other(unit: UnitLine, found: Sequence[UnitLine]) -> bool:
 
 
 def _unexplained(session: Session, line: CameraLine, taken: Sequence[Span]) -> Iterator[ListedGap]:
-    """Yield the holes of unexplained hours, from the recordings of these hours where they are still known."""
+    """Yield the holes of unexplained hours, from what is known of the recordings of these hours."""
     for place, (hour_us, part_us) in enumerate(line.account.unexplained_hours):
         (hour,) = clipped([(hour_us, hour_us + HOUR_US)], line.due)
         holes: list[Span] = []

@@ -205,9 +205,9 @@ def interruptions(told: Sequence[Interval]) -> list[int]:
 def part_of_hour(recorded_us: int, rows: Sequence[Span], alive: Span, part: Span, gaps: Sequence[Interval]) -> int:
     """Return how much of what is recorded of an hour lies in a part of it (an interval that ends in mid-hour).
 
-    `alive` is the hour as far as the camera was there and it is not the future; `rows` are the recordings that are
-    still known. When they make up the sum of the hour they say it exactly; when they are deleted, what is recorded is
-    taken to lie evenly where no gap is.
+    `alive` is the hour as far as the camera was there and it is not the future; `rows` is where its recordings lie or
+    lay. When these make up the sum of the hour they say it exactly; where rows were lost, what is recorded is taken to
+    lie evenly where no gap is.
     """
     hour_us = part[0] - part[0] % HOUR_US
     holes = without([(hour_us, hour_us + HOUR_US)], rows)

@@ -12,6 +12,7 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.core.faults import Fault, standing_faults
 from vonggac.shell.words import Words
+from vonggac.video.evidence import EVIDENCE_DAMAGED
 from vonggac.video.fault_words import FAULT_WORDS, OTHER_FAULT
 from vonggac.video.models import Volume
 
@@ -35,7 +36,7 @@ def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool]
             id=fault.id,
             kind=fault.kind,
             text=_text(words, fault.kind),
-            about=_about(session, fault.subject),
+            about=_about(session, fault),
             detail=fault.detail,
             since=words.since(microseconds(fault.raised_at), now_us),
         )
@@ -49,11 +50,13 @@ def _text(words: Words, kind: str) -> str:
     return words.say(known) if known else words.say(OTHER_FAULT, kind=kind)
 
 
-def _about(session: Session, subject: str) -> str:
+def _about(session: Session, fault: Fault) -> str:
+    if fault.kind == EVIDENCE_DAMAGED:
+        return ""  # its subject is the number of a row; the detail names camera and file
     try:
-        key = uuid.UUID(hex=subject)
+        key = uuid.UUID(hex=fault.subject)
     except ValueError:
-        return subject
+        return fault.subject
     if (camera := session.get(Camera, key)) is not None:
         return f"{camera.number} {camera.name}"
     volume = session.get(Volume, key)
