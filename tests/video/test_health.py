@@ -205,6 +205,15 @@ def test_room_is_what_is_free_above_the_reserve(database: Database, tmp_path: Pa
     assert Storage([VolumeHealth("a", 100, 5_000)], 200, 0).days_left(1.0) == 0
 
 
+def test_a_recording_stays_for_the_days_that_are_there_and_those_that_fit_in_yet() -> None:
+    day_us = 86_400_000_000
+    full = Storage([VolumeHealth("a", 200, 5_000)], reserve=200, oldest_us=10 * day_us)
+    assert full.days_kept(0, 40 * day_us) is None
+    assert full.days_kept(8 / 86_400, 40 * day_us) == pytest.approx(30)
+    empty = Storage([VolumeHealth("a", 1_000, 5_000)], reserve=200, oldest_us=0)
+    assert empty.days_kept(8 / 86_400, 40 * day_us) == pytest.approx(800)
+
+
 def test_a_volume_that_this_machine_cannot_see_is_no_error(database: Database, tmp_path: Path) -> None:
     with database.write() as session:
         volume = volumes.create_volume(session, tmp_path / "media", utc_now())

@@ -101,7 +101,7 @@ def demo(data: Path, count: int, port: int | None, clips: Path | None) -> None:
       ready URL user=NAME password=WORD
 
     and goes on until Ctrl-C. Everything listens on 127.0.0.1 only. The recordings take about 50 GB an hour with 102
-    cameras, and at one start at most half of the space that is free; then recording stops and the page says why.
+    cameras, and at one start at most half of the space that is free; then the oldest recordings are deleted.
     Delete the folder when you have seen enough.
 
     \b
@@ -226,6 +226,7 @@ def _centre(folder: DataFolder, port: int, log: Path) -> Child:
         "VONGGAC_METRICS_RECORDER_PORT": "0",
         "VONGGAC_METRICS_KEEPER_PORT": "0",
         # Nobody wants a disk filled by trying something out.
+        "VONGGAC_STORAGE_MIN_DAYS": "0",
         "VONGGAC_STORAGE_RESERVE_MB": str(max(1024, shutil.disk_usage(folder.path).free // 2_000_000)),
     }
     return Child("The centre", ["up", "--data", str(folder.path)], environment, log)

@@ -143,16 +143,28 @@ class RoleHealth:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What the volumes hold, and for how long there is room at a bit rate."""
+    """What the volumes hold, and for how long recordings stay on them at a bit rate."""
 
     volumes: list[VolumeHealth]
     reserve: int
     oldest_us: int
+    min_days: int = 0
+    """Days for which recordings are to be kept at least."""
 
     def days_left(self, bits_per_s: float) -> float | None:
         """Return how many days fit into what is free above the reserve; None while nothing is recorded."""
         room = sum(max(0, volume.free - self.reserve) for volume in self.volumes if volume.free is not None)
         return room / (bits_per_s / 8 * 86_400) if bits_per_s > 0 else None
+
+    def days_kept(self, bits_per_s: float, now_us: int) -> float | None:
+        """Return for about how many days a recording of now will stay: those that are there, and those that fit in yet.
+
+        An estimate for a glance; `vonggac storage` forecasts for each camera. None while nothing is recorded.
+        """
+        left = self.days_left(bits_per_s)
+        if left is None:
+            return None
+        return left + (max(0, now_us - self.oldest_us) / (86_400 * MICROSECONDS) if self.oldest_us else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +276,12 @@ def roles(session: Session) -> list[RoleHealth]:
     ]
 
 
-def storage(session: Session, reserve: int) -> Storage:
+def storage(session: Session, reserve: int, min_days: int = 0) -> Storage:
     """Return the space on the volumes; `reserve` is what recording leaves free on each, in bytes."""
     volumes = [_space(path) for path in session.scalars(sa.select(Volume.path).order_by(Volume.created_at))]
     # The first row is the oldest but for a step of the clock; the least start of a million rows would take a scan.
     oldest = session.scalar(sa.select(Recording.start_us).order_by(Recording.id).limit(1)) or 0
-    return Storage(volumes, reserve, oldest)
+    return Storage(volumes, reserve, oldest, min_days)
 
 
 def _space(path: str) -> VolumeHealth:

@@ -86,12 +86,13 @@ async def health_json(visit: Visit) -> Response:
 
 
 async def _view(visit: Visit) -> HealthView:
-    reserve = visit.shell.settings.storage.reserve_mb * _MEGABYTE
+    limits = visit.shell.settings.storage
+    reserve = limits.reserve_mb * _MEGABYTE
     words, now_us, visitor = visit.words, visit.shell.clock.now_us(), visit.known
 
     def read(session: Session) -> HealthView:
         rows = [row for row in health_rows(session, now_us) if visitor.may("health.view", row.unit_id)]
-        view = health_view(words, rows, summary(session, rows), storage(session, reserve), now_us)
+        view = health_view(words, rows, summary(session, rows), storage(session, reserve, limits.min_days), now_us)
         view.faults = fault_lines(session, words, lambda fault: visitor.may("health.view", fault.unit_id), now_us)
         return view
 

@@ -16,7 +16,6 @@ GOOD_SHARE = 0.999
 FAIR_SHARE = 0.99
 GOOD_MISSING_US = 15_000_000
 FAIR_MISSING_US = 60_000_000
-ENOUGH_DAYS = 3.0
 _DAY_US = 86_400_000_000
 _TROUBLED = (State.AWAY, State.SILENT)
 _CODEC_NAMES = {"avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265", "h264": "H.264", "h265": "H.265"}
@@ -179,7 +178,8 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
     recording = summary.by_state[State.RECORDING]
     troubled = sum(summary.by_state[state] for state in _TROUBLED)
     connecting = summary.by_state[State.CONNECTING]
-    days = storage.days_left(summary.bits_per_s)
+    days = storage.days_kept(summary.bits_per_s, now_us)
+    cameras = max(1, summary.cameras)
     return Totals(
         cells={
             "recording": f"{words.number(recording)}/{words.number(summary.cameras)}",
@@ -196,8 +196,8 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
         levels={
             "recording": "good" if recording == summary.cameras else "warn" if not troubled else "bad",
             "away": "bad" if troubled else "good",
-            "share": _share_level(summary.recorded_us, summary.passed_us),
-            "days": "" if days is None else "good" if days >= ENOUGH_DAYS else "bad",
+            "share": _share_level(summary.recorded_us // cameras, summary.passed_us // cameras),
+            "days": "" if days is None else "good" if days >= storage.min_days else "bad",
         },
         titles={"share": _share_title(words, summary.recorded_us, summary.passed_us)},
         reasons=[
