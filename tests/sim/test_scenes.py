@@ -60,8 +60,9 @@ def test_a_scene_is_rendered_once_as_two_streams_with_regular_key_frames(tmp_pat
 def test_black_pictures_have_the_scenes_own_parameter_sets(tmp_path: Path) -> None:
     clip = scenes_footage(["road"], SHORT, tmp_path)["road"].main
     black = black_pictures(clip)
-    assert len(black) == clip.longest_group
-    assert all(unit in black[0].blob for unit in clip.parameter_sets)
+    assert len(black.pictures) == clip.longest_group
+    assert tuple(black.parameter_sets) == clip.parameter_sets
+    assert all(unit in black.pictures[0].blob for unit in clip.parameter_sets)
 
 
 def test_another_quality_is_another_place_in_the_cache() -> None:

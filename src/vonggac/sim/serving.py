@@ -57,7 +57,11 @@ def build_cameras(
     feeds = {name: _feeds(footage[name]) for name in dict.fromkeys(names)}
     cameras = [
         SimCamera(
-            place.path, place.name, *feeds[name], phase=district.phase(number, feeds[name][0].track.clip.duration)
+            place.path,
+            place.name,
+            *feeds[name],
+            phase=district.phase(number, feeds[name][0].track.clip.duration),
+            unit=place.unit,
         )
         for number, (place, name) in enumerate(zip(places, names, strict=True))
     ]

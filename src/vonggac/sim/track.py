@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from vonggac.sim.clips import Clip
-from vonggac.sim.packetise import PAYLOAD_TYPE, FramedPicture, framed
+from vonggac.sim.packetise import NAL_SPS, PAYLOAD_TYPE, FramedPicture, framed
 from vonggac.video.stream import VIDEO_TIMESCALE
-
-BlackPictures = Callable[[Clip], tuple[FramedPicture, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +91,15 @@ class Track:
         """Return the longest time between two pictures."""
         return max(later - earlier for earlier, later in pairwise((*self.due, self.clip.duration)))
 
-    def description(self, address: str, session: int) -> str:
-        """Return the session description (RFC 4566; the H.264 parameters by RFC 6184 §8.2.1)."""
+    def description(self, address: str, session: int, parameter_sets: Sequence[bytes] = ()) -> str:
+        """Return the session description (RFC 4566; the H.264 parameters by RFC 6184 §8.2.1).
+
+        `parameter_sets` stand in the place of the clip's own while other pictures are shown.
+        """
         clip = self.clip
-        sps = next(unit for unit in clip.parameter_sets if unit[0] & 0x1F == 7)
-        sets = ",".join(b64encode(unit).decode() for unit in clip.parameter_sets)
+        units = parameter_sets or clip.parameter_sets
+        sps = next(unit for unit in units if unit[0] & 0x1F == NAL_SPS)
+        sets = ",".join(b64encode(unit).decode() for unit in units)
         family = "IP6" if ":" in address else "IP4"
         rate = float(clip.frame_rate)
         return "\r\n".join(
