@@ -10,7 +10,7 @@ from vonggac.sim.camera import Feed, SimCamera
 from vonggac.sim.clips import Clip
 from vonggac.sim.track import Track
 
-FEED = Feed(Track(Clip("none", 16, 16, (), (), 1), (), (), ()))
+FEED = Feed(Track(Clip("none", 16, 16, (), (), 1), (), (), (), ()))
 UNITS = "lam-dong/duc-trong"
 CAMERAS = [
     SimCamera("/cam/001", "Chợ Bắc", FEED, unit=f"{UNITS}/lien-nghia"),

@@ -40,6 +40,9 @@ LOG_FILE = "demo.log"
 CENTRE_NAME = "Công an huyện Đức Trọng"
 PREFERRED_PORT = 8080
 PREFERRED_CAMERA_PORT = 8554
+MANY_CAMERAS = 200
+MANY_BIT_RATE = 500
+"""With more cameras than that, each sends so many kbit/s only: 1,124 of them are 560 Mbit/s."""
 
 _SIMULATOR_S = 300.0
 """The scenes are rendered at the first start: about a minute on two cores."""
@@ -207,6 +210,8 @@ def _simulator(folder: DataFolder, state: DemoState, count: int, clips: Path | N
     words += ["--user", CAMERA_USER, "--password-env", "VONGGAC_DEMO_CAMERA_PASSWORD"]
     if clips is not None:
         words += ["--clips", str(clips)]
+    elif count > MANY_CAMERAS:
+        words += ["--bit-rate", str(MANY_BIT_RATE)]
     return Child("The simulator", words, {"VONGGAC_DEMO_CAMERA_PASSWORD": state.camera_password})
 
 

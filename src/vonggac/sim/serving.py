@@ -82,7 +82,7 @@ async def serve(
     announce: Callable[[Ready], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM. `announce` is called once, when viewers may connect."""
-    _allow_open_files(len(cameras) * FILES_PER_CAMERA + 64)
+    allow_open_files(len(cameras) * FILES_PER_CAMERA + 64)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -121,7 +121,8 @@ def write_ready_file(path: Path, ready: Ready) -> None:
     part.replace(path)
 
 
-def _allow_open_files(wanted: int) -> None:
+def allow_open_files(wanted: int) -> None:
+    """Raise this process's limit of open files to what is wanted, as far as the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -25,6 +25,8 @@ class Track:
     due: tuple[int, ...]
     key_before: tuple[int, ...]
     """For each picture of the clip the index of the key frame that it needs."""
+    steps: tuple[tuple[FramedPicture, int, int, int, int], ...]
+    """The pictures as they are sent: picture, due, pts, packets, bytes; so that a viewer costs little."""
 
     @classmethod
     def of(cls, clip: Clip) -> Track:
@@ -34,11 +36,16 @@ class Track:
         for index, picture in enumerate(clip.pictures):
             key = index if picture.key else key
             keys.append(key)
+        pictures = tuple(framed(picture.nals) for picture in clip.pictures)
         return cls(
             clip,
-            tuple(framed(picture.nals) for picture in clip.pictures),
+            pictures,
             tuple(picture.due for picture in clip.pictures),
             tuple(keys),
+            tuple(
+                (picture, coded.due, coded.pts, len(picture.packets), len(picture.blob))
+                for picture, coded in zip(pictures, clip.pictures, strict=True)
+            ),
         )
 
     def latest(self, ticks: int) -> int:

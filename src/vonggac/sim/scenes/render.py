@@ -53,7 +53,7 @@ class Quality:
     seconds: int = 24
     group_s: int = 2
     bit_rate: int = 1_200_000
-    sub_bit_rate: int = 250_000
+    sub_bit_rate: int = 500_000
 
     def __post_init__(self) -> None:
         if self.fps < 1 or self.seconds % self.group_s or not 1 <= self.group_s <= self.seconds <= 120:
