@@ -14,7 +14,7 @@ import pytest
 from vonggac.core.errors import VonggacError
 from vonggac.core.text import slug
 from vonggac.sim import district
-from vonggac.sim.scenes.places import SCENES
+from vonggac.sim.scenes.render import SCENES
 
 # Approximate positions of the units' centres, latitude and longitude.
 CENTRES = {

@@ -19,8 +19,7 @@ from vonggac.sim.encoding import black_pictures
 from vonggac.sim.scenes import render
 from vonggac.sim.scenes.drawing import Canvas, Face, Light, Solid, Viewpoint, box
 from vonggac.sim.scenes.lettering import board
-from vonggac.sim.scenes.places import SCENES
-from vonggac.sim.scenes.render import Quality, scenes_footage
+from vonggac.sim.scenes.render import SCENES, Quality, scenes_footage
 
 SHORT = Quality(fps=5, seconds=2, group_s=1, bit_rate=800_000, sub_bit_rate=200_000)
 

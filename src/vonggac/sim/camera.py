@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from vonggac.sim.faults import Fault
 from vonggac.sim.packetise import FramedPicture
@@ -26,6 +27,10 @@ class Feed:
     substitutes: dict[str, Substitute] = field(default_factory=dict, compare=False)
 
 
+Splice: TypeAlias = Callable[[Feed, int], Substitute | None]
+"""What a camera shows in the group of pictures that begins at a moment of its time line, if not its loop."""
+
+
 @dataclass(slots=True)
 class SimCamera:
     """A camera of the district. `phase` is the moment, in 90 kHz ticks of the server, at which its clip began."""
@@ -37,6 +42,7 @@ class SimCamera:
     phase: int = 0
     unit: str = ""
     """The path of its unit: `lam-dong/duc-trong/lien-nghia`."""
+    splice: Splice | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
     """By kind, in the order in which they came."""
     sessions: int = 0

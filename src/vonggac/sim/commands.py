@@ -68,6 +68,12 @@ def sim() -> None:
     help="Of the drawn scenes' main stream, in kbit/s.",
 )
 @click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append each vehicle that passes a plate camera to this file, a line of JSON each.",
+)
+@click.option(
     "--ready-file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the line of JSON to this file."
 )
 def serve(
@@ -81,17 +87,19 @@ def serve(
     password_env: str | None,
     sha256: bool,
     bit_rate: int,
+    truth: Path | None,
     ready_file: Path | None,
 ) -> None:
     """Serve the cameras until stopped (Ctrl-C).
 
-    The scenes are drawn at the first start, which takes about a minute, and kept in the user's cache. Then one line
+    The scenes are drawn at the first start, which takes a minute or two, and kept in the user's cache. Then one line
     of JSON on standard output says where the cameras are: camera 7 is at ADDRESS/cam/007, its smaller stream at
     ADDRESS/cam/007/sub. DIR needs no `vonggac init`; the socket for `vonggac sim fault` lies in it.
 
     \b
     Examples:
       vonggac sim serve --cameras 4
+      vonggac sim serve --truth passes.jsonl
       vonggac sim serve --clips films --port 8554 --user viewer --password-file password.txt
     """
     import uvloop
@@ -101,8 +109,8 @@ def serve(
 
     credentials = _credentials(user, password_file, password_env, sha256=sha256)
     with _Bar() as bar:
-        built, notes = serving.build_cameras(cameras, clips, Quality(bit_rate=bit_rate * 1000), bar.show)
-    for note in notes:
+        built = serving.build_cameras(cameras, clips, Quality(bit_rate=bit_rate * 1000), bar.show)
+    for note in built.notes:
         click.echo(f"Note: {note}", err=True)
 
     def announce(ready: serving.Ready) -> None:
@@ -112,7 +120,11 @@ def serve(
         sys.stdout.flush()
 
     control = _control_path(data, make=True)
-    uvloop.run(serving.serve(built, host=host, port=port, credentials=credentials, control=control, announce=announce))
+    uvloop.run(
+        serving.serve(
+            built, host=host, port=port, credentials=credentials, control=control, announce=announce, truth=truth
+        )
+    )
 
 
 def _parameter_options(command: Callable[..., None]) -> Callable[..., None]:

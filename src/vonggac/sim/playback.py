@@ -103,10 +103,11 @@ class Playback:
         if now - self._last > STALL:
             self._number = track.key_at_or_before(track.latest(ticks))
         self._last = now
-        if not (camera.faults or self._late or self._waits_for_key or self._dropping or self._shown or self._trickle):
-            due = self._send_as_usual(ticks)
-        else:
+        special = camera.faults or camera.splice or self._shown or self._trickle
+        if special or self._late or self._waits_for_key or self._dropping:
             due = self._send_with_care(ticks)
+        else:
+            due = self._send_as_usual(ticks)
         if self._trickle:
             self._outlet.send_bytes(self._trickle.earned(now))
         if now >= self._report_due and not self._is_mute():
@@ -169,11 +170,10 @@ class Playback:
     def _send(self, number: int) -> None:
         camera, track = self.camera, self._track
         key = track.is_key(number)
-        if camera.faults or self._trickle:
-            if self._is_kept_back(number, key=key):
-                return
-        elif key:
-            self._shown = None
+        if key:
+            self._shown = self._replacement(number)
+        if (camera.faults or self._trickle) and self._is_kept_back(number, key=key):
+            return
         if key:
             self._waits_for_key = self._dropping = False
         elif self._waits_for_key:
@@ -203,9 +203,6 @@ class Playback:
         if any(fault.silences for fault in faults):
             self._waits_for_key = True
             return True
-        if key:
-            names = [fault.substitute for fault in faults if fault.substitute in self._feed.substitutes]
-            self._shown = self._feed.substitutes[names[-1]] if names else None
         if any(fault.garbles for fault in faults):
             self._outlet.send_bytes(secrets.token_bytes(_GARBAGE_BYTES))
             self._waits_for_key = True
@@ -229,6 +226,15 @@ class Playback:
             self._waits_for_key = self._dropping = False
             return key
         return False
+
+    def _replacement(self, number: int) -> Substitute | None:
+        """Return what is shown instead of the clip from this key frame on."""
+        for fault in self.camera.faults.values():
+            if fault.substitute in self._feed.substitutes:
+                return self._feed.substitutes[fault.substitute]
+        if self.camera.splice is not None:
+            return self.camera.splice(self._feed, self._track.due_at(number))
+        return None
 
     def _picture(self, number: int) -> FramedPicture:
         if self._shown is not None:

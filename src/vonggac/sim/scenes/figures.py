@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from vonggac.sim.scenes.drawing import Canvas, Colour, Face, Patch, Points, Solid, box
+from vonggac.sim.scenes.drawing import NEAR, Canvas, Colour, Face, Patch, Points, Solid, box
 
 GLASS: Colour = (52, 66, 78)
 TYRE: Colour = (28, 28, 30)
@@ -111,10 +111,12 @@ def paint(painter: Painter, look: Look, place: Place, canvas: Canvas) -> None:
         ]
     )
     extent = canvas.extent(room)
-    if extent is None:
+    depths = canvas.view.seen(room)[:, 2]
+    passes_under = depths.min() < NEAR < depths.max()
+    if extent is None and not passes_under:
         return
     _shadow(place, canvas, figure.size)
-    here = Patch(canvas, extent) if extent[3] - extent[1] > _SMALL else canvas
+    here = Patch(canvas, extent) if extent is not None and extent[3] - extent[1] > _SMALL else canvas
     for part in figure.parts:
         if isinstance(part, Solid):
             here.solid(part, place.x, place.z, place.heading)

@@ -232,7 +232,7 @@ def _bank_people(rng: Random) -> list[Actor]:
     ]
 
 
-SCENES: dict[str, Callable[[], Scene]] = {
+PLACES: dict[str, Callable[[], Scene]] = {
     "street": street,
     "market": market,
     "junction": junction,
