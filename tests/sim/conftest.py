@@ -43,6 +43,14 @@ class RunningServer:
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
+    def restore(self, *cameras: SimCamera) -> None:
+        """End the cameras' faults, on the server's own thread."""
+
+        async def restore() -> None:
+            self.server.restore(cameras)
+
+        self.do(restore())
+
     def url(self, path: str, login: str = "") -> str:
         """`rtsp://[LOGIN@]HOST:PORT/PATH`."""
         return f"rtsp://{login + '@' if login else ''}127.0.0.1:{self.server.port}{path}"

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from vonggac.sim.camera import Feed, SimCamera
 from vonggac.sim.commands import sim
 from vonggac.sim.control import ControlError, ControlServer, SimControl
+from vonggac.sim.faults import KINDS
 
 Running = Callable[..., Any]
 
@@ -31,7 +32,8 @@ def small_clip(numbered_clip: Callable[..., Path]) -> Path:
 def socket_path(running: Running, small_clip: Path, feed: Callable[[Path], Feed], tmp_path: Path) -> Iterator[Path]:
     """The control socket of a running district with two cameras."""
     feed_ = feed(small_clip)
-    server = running([SimCamera(f"/cam/{n:03}", f"Chợ {n}", feed_) for n in (1, 2)])
+    units = ("lam-dong/duc-trong/lien-nghia", "lam-dong/duc-trong/ta-nang")
+    server = running([SimCamera(f"/cam/{n:03}", f"Chợ {n}", feed_, unit=units[n - 1]) for n in (1, 2)])
     control = ControlServer(server.server, tmp_path / "sim.sock")
     server.do(control.__aenter__())
     yield tmp_path / "sim.sock"
@@ -39,14 +41,25 @@ def socket_path(running: Running, small_clip: Path, feed: Callable[[Path], Feed]
 
 
 @pytest.mark.slow
-def test_a_camera_is_broken_and_restored_and_the_state_tells(socket_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_camera_is_broken_and_restored_and_the_state_tells(socket_path: Path, kind: str) -> None:
     control = SimControl(socket_path)
-    assert [camera.fault for camera in control.status()] == [None, None]
-    for kind in ("drop", "freeze", "black"):
-        assert control.fault("2", kind).fault == kind
-        assert [camera.fault for camera in control.status()] == [None, kind]
-    assert control.fault("Chợ 2", "restore").fault is None
-    assert control.fault("1", "freeze", 60).fault == "freeze"
+    assert [camera.faults for camera in control.fault("2", kind=kind)] == [(kind,)]
+    assert [camera.faults for camera in control.status()] == [(), (kind,)]
+    assert [camera.faults for camera in control.restore("Chợ 2")] == [()]
+
+
+@pytest.mark.slow
+def test_faults_stand_together_and_are_given_to_a_unit_a_street_or_all_and_ended_one_by_one(socket_path: Path) -> None:
+    control = SimControl(socket_path)
+    control.fault(unit="ta-nang", kind="loss", share=0.1)
+    control.fault(street="chợ", kind="jitter", for_s=60)
+    control.fault(everyone=True, kind="black")
+    assert [camera.faults for camera in control.status()] == [("jitter", "black"), ("loss", "jitter", "black")]
+    control.restore("1", "2", kind="jitter")
+    assert [camera.faults for camera in control.status()] == [("black",), ("loss", "black")]
+    control.restore(everyone=True)
+    assert [camera.faults for camera in control.status()] == [(), ()]
 
 
 @pytest.mark.slow
@@ -58,12 +71,18 @@ def test_only_the_own_user_can_open_the_socket(socket_path: Path) -> None:
 def test_commands_that_make_no_sense_are_refused_in_plain_words(socket_path: Path) -> None:
     control = SimControl(socket_path)
     with pytest.raises(ControlError, match="no simulated camera '9'"):
-        control.fault("9", "drop")
-    with pytest.raises(ControlError, match="Unknown fault 'burn': drop, freeze, black, restore"):
-        control.fault("1", "burn")
+        control.fault("9", kind="drop")
+    with pytest.raises(ControlError, match="Unknown fault 'burn': drop, freeze, black"):
+        control.fault("1", kind="burn")
+    with pytest.raises(ControlError, match="Unknown fault 'burn'"):
+        control.restore("1", kind="burn")
+    with pytest.raises(ControlError, match="Say which cameras"):
+        control.fault(kind="drop")
+    with pytest.raises(ControlError, match="takes a share from"):
+        control.fault("1", kind="loss", share=3)
     for seconds in (0.0, -1.0, 1e9):
         with pytest.raises(ControlError, match="lasts more than 0"):
-            control.fault("1", "drop", seconds)
+            control.fault("1", kind="drop", for_s=seconds)
 
 
 @pytest.mark.slow
@@ -128,9 +147,13 @@ def test_the_command_line_serves_breaks_and_tells(tmp_path: Path, small_clip: Pa
             run = CliRunner().invoke
             assert "003 Ngã ba Finôm: black for 60 s" in run(sim, ["fault", "3", "black", "--for", "60", *data]).output
             states = json.loads(run(sim, ["status", "--json", *data]).output)
-            assert [state["fault"] for state in states] == [None, None, "black"]
+            assert [state["faults"] for state in states] == [[], [], ["black"]]
             assert "Chợ Liên Nghĩa – cổng Bắc" in run(sim, ["status", *data]).output
-            assert "003 Ngã ba Finôm: well" in run(sim, ["fault", "3", "restore", *data]).output
+            assert "003 Ngã ba Finôm: well" in run(sim, ["restore", "3", *data]).output
+            assert (
+                run(sim, ["fault", "--unit", "lien-nghia", "loss", "--share", "0.2", *data]).output.count("loss") == 2
+            )
+            assert run(sim, ["restore", "--all", *data]).output.count("well") == 3
             host = ready["address"].removeprefix("rtsp://")
             probe = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", f"rtsp://viewer:p%40ss@{host}/cam/003"]
             assert subprocess.run(probe, capture_output=True, timeout=30).returncode == 0
@@ -147,7 +170,10 @@ def test_the_command_line_serves_breaks_and_tells(tmp_path: Path, small_clip: Pa
         (["serve", "--password-env", "X"], "needs its --user"),
         (["serve", "--user", "viewer", "--password-env", "NOT_SET"], "is empty"),
         (["serve", "--cameras", "0", "--clips", "."], "1 to 2000 cameras"),
-        (["fault", "1", "burn"], "'burn' is not one of"),
+        (["fault", "1", "burn"], "'burn' is no kind of fault. The kinds are drop"),
+        (["fault", "drop"], "Say which cameras"),
+        (["fault"], "Say what breaks"),
+        (["restore"], "Say which cameras"),
         (["status", "--data", "nowhere"], "There is no folder nowhere"),
     ],
 )
@@ -158,6 +184,12 @@ def test_wrong_use_is_told_what_to_do(
     result = CliRunner().invoke(sim, words)
     assert result.exit_code in (1, 2)
     assert said in " ".join(result.output.split())
+
+
+def test_each_kind_of_fault_is_explained_in_a_line() -> None:
+    lines = CliRunner().invoke(sim, ["fault", "--list"]).output.splitlines()
+    assert [line.split()[0] for line in lines] == list(KINDS)
+    assert "--share 0.05" in next(line for line in lines if " loss " in line)
 
 
 def test_units_and_cameras_are_printed_for_the_centres_import() -> None:

@@ -19,8 +19,7 @@ from vonggac.sim.encoding import black_pictures
 from vonggac.sim.scenes import render
 from vonggac.sim.scenes.drawing import Canvas, Face, Light, Solid, Viewpoint, box
 from vonggac.sim.scenes.lettering import board
-from vonggac.sim.scenes.places import SCENES
-from vonggac.sim.scenes.render import Quality, scenes_footage
+from vonggac.sim.scenes.render import SCENES, Quality, scenes_footage
 
 SHORT = Quality(fps=5, seconds=2, group_s=1, bit_rate=800_000, sub_bit_rate=200_000)
 
@@ -60,8 +59,9 @@ def test_a_scene_is_rendered_once_as_two_streams_with_regular_key_frames(tmp_pat
 def test_black_pictures_have_the_scenes_own_parameter_sets(tmp_path: Path) -> None:
     clip = scenes_footage(["road"], SHORT, tmp_path)["road"].main
     black = black_pictures(clip)
-    assert len(black) == clip.longest_group
-    assert all(unit in black[0].blob for unit in clip.parameter_sets)
+    assert len(black.pictures) == clip.longest_group
+    assert tuple(black.parameter_sets) == clip.parameter_sets
+    assert all(unit in black.pictures[0].blob for unit in clip.parameter_sets)
 
 
 def test_another_quality_is_another_place_in_the_cache() -> None:

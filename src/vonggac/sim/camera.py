@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import TypeAlias
 
+from vonggac.sim.faults import Fault
 from vonggac.sim.packetise import FramedPicture
 from vonggac.sim.track import Track
 
 
-class Fault(StrEnum):
-    """What can be wrong with a camera, by command."""
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """One group of other pictures, a key frame first, that can stand in for any group of the clip or its beginning."""
 
-    DROP = "drop"
-    """Its connections are closed, and new ones are closed at their first request."""
-    FREEZE = "freeze"
-    """It answers, and sends nothing: no picture, no report."""
-    BLACK = "black"
-    """From the next key frame on its pictures are black, as with a covered lens."""
+    parameter_sets: Sequence[bytes]
+    pictures: Sequence[FramedPicture]
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One stream of a camera, and the black pictures that can take its place once a fault needs them."""
+    """One stream of a camera, and the other pictures that can take its place, made when a fault first needs them."""
 
     track: Track
-    black: list[FramedPicture] = field(default_factory=list, compare=False)
+    substitutes: dict[str, Substitute] = field(default_factory=dict, compare=False)
+
+
+Splice: TypeAlias = Callable[[Feed, int], Substitute | None]
+"""What a camera shows in the group of pictures that begins at a moment of its time line, if not its loop."""
 
 
 @dataclass(slots=True)
@@ -37,7 +40,12 @@ class SimCamera:
     main: Feed
     sub: Feed | None = None
     phase: int = 0
-    fault: Fault | None = None
+    unit: str = ""
+    """The path of its unit: `lam-dong/duc-trong/lien-nghia`."""
+    splice: Splice | None = None
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """By kind, in the order in which they came."""
+    sessions: int = 0
     viewers: int = 0
     pictures_sent: int = 0
     pictures_dropped: int = 0
@@ -49,3 +57,15 @@ class SimCamera:
     def number(self) -> str:
         """The last part of the path, as people type it."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """Its streams."""
+        return (self.main,) if self.sub is None else (self.main, self.sub)
+
+    def take_ill(self, fault: Fault) -> None:
+        """Have a fault from now on; one of the same kind or group ends."""
+        for other in list(self.faults.values()):
+            if other.kind == fault.kind or (fault.group and other.group == fault.group):
+                del self.faults[other.kind]
+        self.faults[fault.kind] = fault

@@ -13,13 +13,24 @@ from vonggac.core.commands import PlainErrors, data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import VonggacError
 from vonggac.core.settings import Settings
+from vonggac.sim.faults import KINDS, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.progress import TaskID
 
-    from vonggac.sim.control import SimControl
+    from vonggac.sim.control import CameraStatus, SimControl
     from vonggac.sim.digest import Credentials
     from vonggac.sim.scenes.render import Progress
+
+
+def _list_of_kinds() -> str:
+    lines = []
+    for name, kind in KINDS.items():
+        takes = ", ".join(f"--{one.name} {one.default:g}" for one in parameters(kind))
+        lines.append(f"  {name:<14}{kind.summary}{f' ({takes})' if takes else ''}")
+    return "\n".join(lines)
 
 
 @click.group(cls=PlainErrors)
@@ -57,6 +68,12 @@ def sim() -> None:
     help="Of the drawn scenes' main stream, in kbit/s.",
 )
 @click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append each vehicle that passes a plate camera to this file, a line of JSON each.",
+)
+@click.option(
     "--ready-file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the line of JSON to this file."
 )
 def serve(
@@ -70,17 +87,19 @@ def serve(
     password_env: str | None,
     sha256: bool,
     bit_rate: int,
+    truth: Path | None,
     ready_file: Path | None,
 ) -> None:
     """Serve the cameras until stopped (Ctrl-C).
 
-    The scenes are drawn at the first start, which takes about a minute, and kept in the user's cache. Then one line
+    The scenes are drawn at the first start, which takes a minute or two, and kept in the user's cache. Then one line
     of JSON on standard output says where the cameras are: camera 7 is at ADDRESS/cam/007, its smaller stream at
     ADDRESS/cam/007/sub. DIR needs no `vonggac init`; the socket for `vonggac sim fault` lies in it.
 
     \b
     Examples:
       vonggac sim serve --cameras 4
+      vonggac sim serve --truth passes.jsonl
       vonggac sim serve --clips films --port 8554 --user viewer --password-file password.txt
     """
     import uvloop
@@ -90,8 +109,8 @@ def serve(
 
     credentials = _credentials(user, password_file, password_env, sha256=sha256)
     with _Bar() as bar:
-        built, notes = serving.build_cameras(cameras, clips, Quality(bit_rate=bit_rate * 1000), bar.show)
-    for note in notes:
+        built = serving.build_cameras(cameras, clips, Quality(bit_rate=bit_rate * 1000), bar.show)
+    for note in built.notes:
         click.echo(f"Note: {note}", err=True)
 
     def announce(ready: serving.Ready) -> None:
@@ -101,33 +120,106 @@ def serve(
         sys.stdout.flush()
 
     control = _control_path(data, make=True)
-    uvloop.run(serving.serve(built, host=host, port=port, credentials=credentials, control=control, announce=announce))
+    uvloop.run(
+        serving.serve(
+            built, host=host, port=port, credentials=credentials, control=control, announce=announce, truth=truth
+        )
+    )
+
+
+def _parameter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command an option for every number that some kind of fault takes."""
+    words: dict[str, list[str]] = {}
+    for name, kind in KINDS.items():
+        for one in parameters(kind):
+            words.setdefault(one.name, []).append(f"{name}: {one.words} (else {one.default:g})")
+    for parameter, said in reversed(words.items()):
+        command = click.option(f"--{parameter}", type=float, metavar="N", help="; ".join(said) + ".")(command)
+    return command
+
+
+def _target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command what says which cameras are meant."""
+    for option in (
+        click.option("--all", "everyone", is_flag=True, help="All cameras."),
+        click.option("--street", default="", metavar="NAME", help="All cameras with this street in their name."),
+        click.option("--unit", default="", metavar="CODE", help="All cameras of a unit: lien-nghia."),
+    ):
+        command = option(command)
+    return command
 
 
 @sim.command()
-@click.argument("camera")
-@click.argument("kind", type=click.Choice(["drop", "freeze", "black", "restore"]))
+@click.argument("words", nargs=-1, metavar="[CAMERA]... KIND")
+@_target_options
 @data_option
 @click.option("--for", "for_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Heals by itself.")
-def fault(camera: str, kind: str, data: Path, for_s: float | None) -> None:
-    """Break a camera of the running district, or restore it.
+@_parameter_options
+@click.option("--list", "as_list", is_flag=True, help="Explain each kind in a line, and end.")
+def fault(
+    words: tuple[str, ...],
+    unit: str,
+    street: str,
+    data: Path,
+    for_s: float | None,
+    *,
+    everyone: bool,
+    as_list: bool,
+    **values: float | None,
+) -> None:
+    """Break cameras of the running district.
 
-    CAMERA is its number (7), its path (/cam/007) or its name. What can be broken:
-
-    \b
-      drop     its connections are closed, new ones are closed at once
-      freeze   it stays connected and sends nothing
-      black    its pictures turn black, as with a covered lens
-      restore  it is well again
+    CAMERA is a number (7), a path (/cam/007) or a name; KIND is what breaks, the last word. Several kinds can be
+    wrong with one camera at once. `vonggac sim restore` ends them.
 
     \b
     Examples:
+      vonggac sim fault --list
       vonggac sim fault 7 drop --for 30
+      vonggac sim fault 7 8 9 loss --share 0.1 --burst 4
       vonggac sim fault "Chợ Liên Nghĩa – cổng Bắc" black
+      vonggac sim fault --street "Phạm Ngũ Lão" power-cut --for 60
     """
-    state = _control(data).fault(camera, kind, for_s)
-    said = f"{state.number} {state.name}: {state.fault or 'well'}"
-    click.echo(f"{said} for {for_s:g} s" if for_s and state.fault else said)
+    if as_list:
+        click.echo(_list_of_kinds())
+        return
+    if not words:
+        raise click.UsageError("Say what breaks: vonggac sim fault CAMERA KIND. `--list` explains each kind.")
+    *cameras, kind = words
+    if kind not in KINDS:
+        raise click.UsageError(f"{kind!r} is no kind of fault. The kinds are {', '.join(KINDS)}.")
+    if not (cameras or unit or street or everyone):
+        raise click.UsageError(f"Say which cameras: vonggac sim fault CAMERA {kind}, or --unit, --street, --all.")
+    given = {name: value for name, value in values.items() if value is not None}
+    states = _control(data).fault(
+        *cameras, kind=kind, for_s=for_s, unit=unit, street=street, everyone=everyone, **given
+    )
+    _tell(states, f" for {for_s:g} s" if for_s else "")
+
+
+@sim.command()
+@click.argument("cameras", nargs=-1, metavar="[CAMERA]...")
+@_target_options
+@data_option
+@click.option("--only", "kind", default="", metavar="KIND", help="End faults of this kind, leave others.")
+def restore(cameras: tuple[str, ...], unit: str, street: str, data: Path, kind: str, *, everyone: bool) -> None:
+    """End the faults of cameras.
+
+    \b
+    Examples:
+      vonggac sim restore 7
+      vonggac sim restore --all
+      vonggac sim restore --unit lien-nghia --only loss
+    """
+    if not (cameras or unit or street or everyone):
+        raise click.UsageError("Say which cameras: vonggac sim restore CAMERA, or --unit, --street, --all.")
+    _tell(_control(data).restore(*cameras, kind=kind, unit=unit, street=street, everyone=everyone))
+
+
+def _tell(states: Sequence[CameraStatus], lasts: str = "") -> None:
+    for state in states:
+        said = ", ".join(state.faults) + lasts if state.faults else "well"
+        click.echo(f"{state.number} {state.name}: {said}")
 
 
 @sim.command()
@@ -140,10 +232,12 @@ def status(data: Path, as_json: bool) -> None:
         emit(cameras)
         return
     width = max(len(camera.name) for camera in cameras)
-    click.echo(f"{'no.':<5}{'name':<{width}}  {'fault':<7}{'viewers':>8}{'pictures':>10}{'dropped':>9}{'MB':>9}")
+    faults = {camera.number: ", ".join(camera.faults) or "–" for camera in cameras}
+    broad = max(len("faults"), *map(len, faults.values()))
+    click.echo(f"{'no.':<5}{'name':<{width}}  {'faults':<{broad}}{'viewers':>9}{'pictures':>10}{'dropped':>9}{'MB':>9}")
     for camera in cameras:
         click.echo(
-            f"{camera.number:<5}{camera.name:<{width}}  {camera.fault or '–':<7}{camera.viewers:>8}"
+            f"{camera.number:<5}{camera.name:<{width}}  {faults[camera.number]:<{broad}}{camera.viewers:>9}"
             f"{camera.pictures_sent:>10}{camera.pictures_dropped:>9}{camera.bytes_sent / 1e6:>9.1f}"
         )
 

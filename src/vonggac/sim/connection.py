@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import struct
+from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
-from vonggac.sim.camera import Fault, Feed, SimCamera
-from vonggac.sim.digest import Guard
+from vonggac.sim.camera import Feed, SimCamera
+from vonggac.sim.datagrams import DatagramOutlet
+from vonggac.sim.digest import Credentials, Guard
+from vonggac.sim.faults import Verdict
 from vonggac.sim.messages import BadRequest, InterleavedData, Request, RequestReader, respond
-from vonggac.sim.packetise import FramedPicture, patch
+from vonggac.sim.packetise import FramedPicture, bounds, patch
 from vonggac.sim.playback import Playback
+from vonggac.sim.transport import Datagrams, Interleaved, chosen
 
 if TYPE_CHECKING:
     from vonggac.sim.rtsp_server import SimServer
@@ -22,6 +28,7 @@ REPLIES_LIMIT = 64 << 10
 
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 _TRACK = "/trackID=0"
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: the peer gets a reset (socket(7))
 
 
 class Connection:
@@ -33,7 +40,10 @@ class Connection:
         self._reader = RequestReader()
         self._guard = Guard(server.credentials) if server.credentials else None
         self._unsent = bytearray()
+        self._broken_off = False
         self._session = ""
+        self._datagrams: DatagramOutlet | None = None
+        self._datagram_peer: tuple[str, int] | None = None
         self.playback: Playback | None = None
         self.camera: SimCamera | None = None
         self.heard = server.loop.time()
@@ -47,20 +57,50 @@ class Connection:
         """Bytes that would be taken now."""
         return self._server.window - len(self._unsent)
 
-    def send_picture(self, picture: FramedPicture, sequence: int, timestamp: int, source: int, channel: int) -> bool:
-        """Send all of it, or nothing when the viewer has not read enough of what came before."""
+    def send_picture(
+        self,
+        picture: FramedPicture,
+        sequence: int,
+        timestamp: int,
+        source: int,
+        channel: int,
+        lost: Collection[int] = (),
+    ) -> bool:
+        """Send all of it but the packets `lost`, or nothing when the viewer has not read what came before."""
         if self._unsent and len(picture.blob) > self.room:
             return False
         if not self.closed:
             buffer = self._server.scratch
             size = patch(buffer, picture, sequence, timestamp, source, channel)
-            self._write(memoryview(buffer)[:size])
+            if lost:
+                kept = [buffer[start:end] for index, (start, end) in enumerate(bounds(picture)) if index not in lost]
+                self._write(memoryview(b"".join(kept)))
+            else:
+                self._write(memoryview(buffer)[:size])
         return True
 
     def send_report(self, report: bytes, channel: int) -> None:
         """Send an RTCP packet, or drop it when something is still unsent."""
         if not self._unsent and not self.closed:
             self._write(memoryview(bytes([0x24, channel]) + len(report).to_bytes(2, "big") + report))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are, or drop them when the viewer has not read enough of what came before."""
+        if data and len(data) <= self.room and not self.closed:
+            self._write(memoryview(data))
+
+    def break_off(self, data: bytes) -> None:
+        """Send bytes and close our direction of the connection; what the viewer sends is still taken."""
+        self.send_bytes(data)
+        self._broken_off = True
+        if not self._unsent:
+            self._close_our_direction()
+
+    def _close_our_direction(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
 
     # Bytes
 
@@ -90,6 +130,8 @@ class Connection:
         del self._unsent[:sent]
         if not self._unsent:
             self._server.loop.remove_writer(self._socket.fileno())
+            if self._broken_off:
+                self._close_our_direction()
 
     def _readable(self) -> None:
         try:
@@ -101,7 +143,7 @@ class Connection:
         if not data:
             self.close()
             return
-        self.heard = self._server.loop.time()
+        self.hear()
         try:
             for message in self._reader.feed(data):
                 if isinstance(message, InterleavedData):
@@ -113,12 +155,21 @@ class Connection:
             self._reply(None, 400)
             self.close()
 
-    def close(self) -> None:
-        """Cut the connection at once. Whatever was playing stops."""
+    def hear(self) -> None:
+        """The viewer was heard of: its session goes on."""
+        self.heard = self._server.loop.time()
+
+    def close(self, *, reset: bool = False) -> None:
+        """Cut the connection at once, in order or by a reset. Whatever was playing stops."""
         if self.closed:
             return
         self.closed = True
+        if self.camera is not None:
+            for fault in self.camera.faults.values():
+                fault.abandoned(self._server.loop.time(), self._server.session_timeout)
         self._stop()
+        if reset:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._server.loop.remove_reader(self._socket.fileno())
         self._server.loop.remove_writer(self._socket.fileno())
         self._socket.close()
@@ -129,17 +180,20 @@ class Connection:
     def _reply(
         self, request: Request | None, status: int, headers: dict[str, str] | None = None, body: str = ""
     ) -> None:
+        if self._broken_off:
+            return
         if len(self._unsent) > self._server.window + REPLIES_LIMIT:
             self.close()
             return
+        if self.playback is not None:
+            self.playback.finish_packet()
         self._write(memoryview(respond(request, status, headers or {}, body)))
 
     def _answer(self, request: Request) -> None:
         path = request.path.removesuffix(_TRACK)
         found = self._server.find(path)
         camera = found[0] if found else self.camera
-        if camera is not None and camera.fault is Fault.DROP:
-            self.close()
+        if camera is not None and camera.faults and self._is_answered_by_fault(request, camera):
             return
         if request.method == "OPTIONS":
             self._reply(request, 200, {"Public": _METHODS})
@@ -151,7 +205,7 @@ class Connection:
             if found is None:
                 self._reply(request, 404)
             elif request.method == "DESCRIBE":
-                self._describe(request, path, found[1])
+                self._describe(request, path, *found)
             else:
                 self._set_up(request, *found)
             return
@@ -172,7 +226,21 @@ class Connection:
             self._reply(request, 200, {"Session": self._session})
             self._stop()
 
-    def _describe(self, request: Request, path: str, feed: Feed) -> None:
+    def _is_answered_by_fault(self, request: Request, camera: SimCamera) -> bool:
+        """Do with the request what the first of the camera's faults that minds it does; say whether one did."""
+        for fault in camera.faults.values():
+            verdict = fault.answer(request, camera, self._server.loop.time())
+            if verdict is None:
+                continue
+            if verdict is Verdict.HANG_UP:
+                self.close()
+            elif isinstance(verdict, int):
+                guard = self._guard or Guard(Credentials("", ""))
+                self._reply(request, verdict, {"WWW-Authenticate": guard.challenge} if verdict == 401 else {})
+            return True
+        return False
+
+    def _describe(self, request: Request, path: str, camera: SimCamera, feed: Feed) -> None:
         address = self._socket.getsockname()
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         headers = {
@@ -180,23 +248,46 @@ class Connection:
             "Content-Type": "application/sdp",
             "Cache-Control": "no-cache",
         }
-        self._reply(request, 200, headers, feed.track.description(address[0], secrets.randbits(31)))
+        shown = [feed.substitutes.get(fault.substitute) for fault in camera.faults.values() if fault.substitute]
+        sets = shown[-1].parameter_sets if shown and shown[-1] is not None else ()
+        self._reply(request, 200, headers, feed.track.description(address[0], secrets.randbits(31), sets))
 
     def _set_up(self, request: Request, camera: SimCamera, feed: Feed) -> None:
         if self.playback is not None:
             self._reply(request, 455)
             return
-        channels = _interleaved_channels(request.headers.get("transport", ""))
-        if channels is None:
+        transport = chosen(request.headers.get("transport", ""))
+        if transport is None:
             self._reply(request, 461)
             return
+        if isinstance(transport, Interleaved):
+            self.playback = Playback(camera, feed, self, (transport.rtp, transport.rtcp))
+            how = f"RTP/AVP/TCP;unicast;interleaved={transport.rtp}-{transport.rtcp}"
+        else:
+            self.playback = Playback(camera, feed, self._send_datagrams(transport), (0, 0))
+            ports = self._server.datagrams.ports
+            how = f"RTP/AVP;unicast;client_port={transport.rtp}-{transport.rtcp};server_port={ports[0]}-{ports[1]}"
         self.camera = camera
-        self.playback = Playback(camera, feed, self, channels)
+        camera.sessions += 1
         self._session = secrets.token_hex(8)
-        transport = (
-            f'RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};ssrc={self.playback.source:08X};mode="PLAY"'
+        how += f';ssrc={self.playback.source:08X};mode="PLAY"'
+        self._reply(request, 200, {"Transport": how, **self._session_header()})
+
+    def _send_datagrams(self, transport: Datagrams) -> DatagramOutlet:
+        # To the address from which the connection comes, whatever else is asked: nobody is sent what he did not want.
+        host, *rest = self._socket.getpeername()
+        scope = rest[1:]
+        self._datagram_peer = (host, transport.rtcp)
+        self._server.datagrams.listen_for(self._datagram_peer, self.hear)
+        self._datagrams = DatagramOutlet(
+            self._server.datagrams,
+            self._server.loop,
+            (host, transport.rtp, *scope),
+            (host, transport.rtcp, *scope),
+            self._server.window,
+            partial(self.break_off, b""),
         )
-        self._reply(request, 200, {"Transport": transport, **self._session_header()})
+        return self._datagrams
 
     def _play(self, request: Request) -> None:
         playback = self.playback
@@ -224,31 +315,18 @@ class Connection:
         if self.playback is not None and self.playback.running:
             self.playback.running = False
             self.playback.camera.viewers -= 1
+        if self._datagrams is not None and self._datagram_peer is not None:
+            self._datagrams.close()
+            self._server.datagrams.forget(self._datagram_peer)
+        self._datagrams = self._datagram_peer = None
+        if self.camera is not None:
+            self.camera.sessions -= 1
         self.playback = None
         self.camera = None
         self._session = ""
 
     def _session_header(self) -> dict[str, str]:
         return {"Session": f"{self._session};timeout={self._server.session_timeout:.0f}"}
-
-
-def _interleaved_channels(header: str) -> tuple[int, int] | None:
-    """Return the channels for RTP and RTCP of the first transport offered that this server has (RFC 2326 §12.39)."""
-    for offer in header.split(","):
-        protocol, *parameters = [part.strip() for part in offer.split(";")]
-        if protocol.upper() != "RTP/AVP/TCP":
-            continue
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.strip().lower() != "interleaved":
-                continue
-            first, _, second = value.partition("-")
-            if not (first.isascii() and first.isdigit() and len(first) <= 3 and int(first) < 255):
-                return None
-            usable = second.isascii() and second.isdigit() and len(second) <= 3 and int(second) <= 255
-            return int(first), int(second) if usable else int(first) + 1
-        return 0, 1
-    return None
 
 
 async def accepting(server: SimServer, listener: socket.socket) -> None:

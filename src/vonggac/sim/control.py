@@ -1,7 +1,8 @@
 """Commands to a running district: one line of JSON asks, one line answers, over a Unix socket.
 
-Requests: `{"do": "fault", "camera": "7", "kind": "drop", "for_s": 30}`, the kind "restore" ends a fault;
-`{"do": "status"}`. Answers: `{"ok": true, ...}` or `{"ok": false, "error": "plain words"}`.
+Requests: `{"do": "fault", "cameras": ["7"], "kind": "loss", "for_s": 30, "values": {"share": 0.1}}`, instead of
+cameras also `"unit"`, `"street"` or `"everyone"`; `{"do": "restore", "cameras": ["7"], "kind": ""}`, without a kind all
+faults; `{"do": "status"}`. Answers: `{"ok": true, ...}` or `{"ok": false, "error": "plain words"}`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from types import TracebackType
 import msgspec
 
 from vonggac.core.errors import VonggacError
-from vonggac.sim.camera import Fault, SimCamera
+from vonggac.sim import targets
+from vonggac.sim.camera import SimCamera
+from vonggac.sim.faults import KINDS, UnknownFault
 from vonggac.sim.rtsp_server import SimServer
 
-RESTORE = "restore"
-KINDS = (*(fault.value for fault in Fault), RESTORE)
 LONGEST_FAULT_S = 7 * 86_400
 
 _PATH_LIMIT = 100
@@ -41,7 +42,7 @@ class CameraStatus(msgspec.Struct, frozen=True):
     number: str
     name: str
     path: str
-    fault: str | None
+    faults: tuple[str, ...]
     viewers: int
     connections: int
     pictures_sent: int
@@ -51,12 +52,16 @@ class CameraStatus(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is asked; `camera`, `kind` and `for_s` belong to "fault"."""
+    """What is asked. All but `do` belong to "fault" and "restore"; `for_s` and `values` to "fault" alone."""
 
     do: str
-    camera: str = ""
+    cameras: tuple[str, ...] = ()
+    unit: str = ""
+    street: str = ""
+    everyone: bool = False
     kind: str = ""
     for_s: float | None = None
+    values: dict[str, float] = {}
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,21 +132,31 @@ class ControlServer:
             if request.do == "status":
                 states = tuple(_status(camera) for camera in self._server.cameras.values())
                 return Answer(True, address=self._server.address, cameras=states)
-            if request.do == "fault":
-                return Answer(True, cameras=(await self._fault(request),))
+            if request.do in {"fault", "restore"}:
+                return Answer(True, cameras=await self._fault(request))
         except VonggacError as error:
             return Answer(False, str(error))
-        return Answer(False, f"Unknown command {request.do!r}: fault and status are known.")
+        return Answer(False, f"Unknown command {request.do!r}: fault, restore and status are known.")
 
-    async def _fault(self, request: Request) -> CameraStatus:
-        if request.kind not in KINDS:
-            raise ControlError(f"Unknown fault {request.kind!r}: {', '.join(KINDS)} are known.")
+    async def _fault(self, request: Request) -> tuple[CameraStatus, ...]:
         if request.for_s is not None and not 0 < request.for_s <= LONGEST_FAULT_S:
             raise ControlError(f"A fault lasts more than 0 and at most {LONGEST_FAULT_S} seconds.")
-        camera = self._server.camera(request.camera)
-        fault = None if request.kind == RESTORE else Fault(request.kind)
-        await self._server.break_camera(camera, fault, request.for_s)
-        return _status(camera)
+        cameras = targets.select(
+            list(self._server.cameras.values()),
+            request.cameras,
+            request.unit,
+            request.street,
+            everyone=request.everyone,
+        )
+        if not cameras:
+            raise ControlError("Say which cameras: by number or name, a unit, a street, or all.")
+        if request.do == "restore":
+            if request.kind and request.kind not in KINDS:
+                raise UnknownFault(f"Unknown fault {request.kind!r}: {', '.join(KINDS)} are known.")
+            self._server.restore(cameras, request.kind)
+        else:
+            await self._server.break_cameras(cameras, request.kind, request.for_s, **request.values)
+        return tuple(_status(camera) for camera in cameras)
 
 
 class SimControl:
@@ -151,9 +166,27 @@ class SimControl:
         self._path = path
         self._timeout_s = timeout_s
 
-    def fault(self, camera: str, kind: str, for_s: float | None = None) -> CameraStatus:
-        """Give a camera (number, path or name) a fault, for some seconds or until "restore"; return its state."""
-        return self._ask(Request("fault", camera, kind, for_s)).cameras[0]
+    def fault(
+        self,
+        *cameras: str,
+        kind: str,
+        for_s: float | None = None,
+        unit: str = "",
+        street: str = "",
+        everyone: bool = False,
+        **values: float,
+    ) -> tuple[CameraStatus, ...]:
+        """Give cameras (number, path or name; all of a unit, a street, the district) a fault; return their states.
+
+        It lasts `for_s` seconds, or what is usual for its kind, which mostly is until `restore`.
+        """
+        return self._ask(Request("fault", cameras, unit, street, everyone, kind, for_s, values)).cameras
+
+    def restore(
+        self, *cameras: str, kind: str = "", unit: str = "", street: str = "", everyone: bool = False
+    ) -> tuple[CameraStatus, ...]:
+        """Rid cameras of all faults, or of those of one kind; return their states."""
+        return self._ask(Request("restore", cameras, unit, street, everyone, kind)).cameras
 
     def status(self) -> tuple[CameraStatus, ...]:
         """Return the state of all cameras."""
@@ -207,7 +240,7 @@ def _status(camera: SimCamera) -> CameraStatus:
         camera.number,
         camera.name,
         camera.path,
-        camera.fault.value if camera.fault else None,
+        tuple(camera.faults),
         camera.viewers,
         camera.connections,
         camera.pictures_sent,

@@ -23,6 +23,16 @@ CAMERAS_LIMIT = 2000
 
 IMPORT_HEADER = ("name", "url", "unit", "kind", "latitude", "longitude", "sub_url")
 
+PLATE_PLACES = {
+    "QL20 – cửa ngõ phía Bắc, Hiệp An": "north",
+    "QL20 – cửa ngõ phía Nam, Ninh Gia": "south",
+    "QL27 – cửa ngõ phía Đông, Hiệp Thạnh": "east",
+    "QL27 – cửa ngõ phía Tây, Liên Hiệp": "west",
+    "Ngã ba sân bay Liên Khương": "airport",
+    "Đường đi Tà Năng": "ta-nang",
+}
+"""The plate cameras' names, and what their places are called in `journeys.ROADS`."""
+
 _GOLDEN = 0.6180339887498949
 
 
@@ -135,6 +145,6 @@ def _groups(own: list[CameraPlace]) -> Iterator[CameraPlace]:
             "overview",
             round(near.latitude + (number * _GOLDEN % 1 - 0.5) / 200, 5),
             round(near.longitude + (number * _GOLDEN * _GOLDEN % 1 - 0.5) / 200, 5),
-            near.scene,
+            "road" if near.kind == "plate" else near.scene,
             _path(number),
         )

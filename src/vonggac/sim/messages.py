@@ -16,7 +16,7 @@ REASONS: Mapping[int, str] = {
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
-    405: "Method Not Allowed",
+    453: "Not Enough Bandwidth",
     454: "Session Not Found",
     455: "Method Not Valid in This State",
     461: "Unsupported Transport",

@@ -28,6 +28,9 @@ _FU_A = 28
 
 _FRAMED_HEADER = struct.Struct(">BBHBBHII")
 _PATCHED = struct.Struct(">HII")
+FRAMING = 4
+"""Bytes before each packet on an RTSP connection; a datagram goes without them."""
+
 _PATCHED_AT = 6  # after "$", channel, length (4 bytes) and the first two bytes of the RTP header
 _RTP_HEADER = 12
 _VERSION_2 = 0x80
@@ -106,6 +109,12 @@ def patch(
         for offset in picture.packets:
             buffer[offset - _PATCHED_AT + 1] = channel
     return size
+
+
+def bounds(picture: FramedPicture) -> list[tuple[int, int]]:
+    """Return where each packet stands in the picture's bytes, from the "$" before it to its end."""
+    starts = [offset - _PATCHED_AT for offset in picture.packets]
+    return list(zip(starts, [*starts[1:], len(picture.blob)], strict=True))
 
 
 def _parameter_sets_at(nals: Sequence[bytes], start: int, limit: int) -> Sequence[bytes]:

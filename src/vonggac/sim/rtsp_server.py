@@ -1,4 +1,4 @@
-"""The RTSP server of the simulated district (RFC 2326): all cameras on one port, over TCP.
+"""The RTSP server of the simulated district (RFC 2326): all cameras on one port, over TCP or UDP.
 
 Every camera plays on its own time line whether or not anyone watches, so that whoever comes back after a break sees
 the present. A timer sends to all viewers what is due since its last tick; a picture is packetised once and for all
@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 
 from vonggac.core.clock import Clock, SystemClock
-from vonggac.core.errors import NotFound, VonggacError
-from vonggac.core.text import fold
-from vonggac.sim.camera import Fault, Feed, SimCamera
+from vonggac.core.errors import VonggacError
+from vonggac.sim.camera import Feed, SimCamera
 from vonggac.sim.connection import Connection, accepting
+from vonggac.sim.datagrams import DatagramPair
 from vonggac.sim.digest import Credentials
-from vonggac.sim.encoding import black_pictures
+from vonggac.sim.encoding import SUBSTITUTES
+from vonggac.sim.faults import KINDS, Fault, make
 from vonggac.sim.playback import Playback
 from vonggac.video.stream import VIDEO_TIMESCALE
 
@@ -80,10 +81,11 @@ class SimServer:
         }
         self._connections: set[Connection] = set()
         self._wheel: dict[int, list[Playback]] = {}
-        self._restores: dict[str, asyncio.TimerHandle] = {}
+        self._timers: set[asyncio.Future[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._listener: socket.socket | None = None
         self.loop: asyncio.AbstractEventLoop
+        self.datagrams: DatagramPair
 
     async def __aenter__(self) -> SimServer:
         self.loop = asyncio.get_running_loop()
@@ -100,6 +102,11 @@ class SimServer:
                 f"The simulated cameras cannot listen on {self.host}, port {self.port}: {error.strerror}."
                 " Choose another with --port, or 0 for any free one."
             ) from error
+        try:
+            self.datagrams = DatagramPair(self.host, self.loop)
+        except VonggacError:
+            listener.close()
+            raise
         self.port = listener.getsockname()[1]
         self._listener = listener
         self._tasks = [
@@ -117,12 +124,13 @@ class SimServer:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        for handle in self._restores.values():
-            handle.cancel()
+        for timer in list(self._timers):
+            timer.cancel()
         for connection in list(self._connections):
             connection.close()
         if self._listener is not None:
             self._listener.close()
+            self.datagrams.close()
 
     @property
     def address(self) -> str:
@@ -136,42 +144,53 @@ class SimServer:
 
     # Faults
 
-    def camera(self, named: str) -> SimCamera:
-        """Return the camera with this number ("7" or "007"), path or name. NotFound says what there is."""
-        wanted = named.strip()
-        for camera in self.cameras.values():
-            if wanted in (camera.path, camera.path.lstrip("/"), camera.name):
-                return camera
-            if wanted.isdigit() and camera.number.isdigit() and int(wanted) == int(camera.number):
-                return camera
-        similar = [camera for camera in self.cameras.values() if fold(wanted) in fold(camera.name)]
-        if len(similar) == 1:
-            return similar[0]
-        if similar:
-            listed = ", ".join(f"{camera.number} {camera.name}" for camera in similar[:5])
-            raise NotFound(f"{len(similar)} simulated cameras are called so: {listed}. Give the number.")
-        raise NotFound(f"There is no simulated camera {named!r}. `vonggac sim status` lists them.")
+    async def break_cameras(
+        self, cameras: Sequence[SimCamera], kind: str, for_s: float | None = None, **values: float
+    ) -> None:
+        """Give cameras a fault, all at once; after `for_s` seconds they are rid of it, all at once again.
 
-    async def break_camera(self, camera: SimCamera, fault: Fault | None, for_s: float | None = None) -> None:
-        """Give a camera a fault, or none; after `for_s` seconds it is well again (None: when restored)."""
-        if fault is Fault.BLACK:
-            for feed in (camera.main, camera.sub):
-                if feed is not None and not feed.black:
-                    feed.black.extend(await asyncio.to_thread(black_pictures, feed.track.clip))
-                    self._make_room(max(len(picture.blob) for picture in feed.black))
-        if (handle := self._restores.pop(camera.path, None)) is not None:
-            handle.cancel()
-        camera.fault = fault
-        if fault is Fault.DROP:
-            for connection in list(self._connections):
-                if connection.camera is camera:
-                    connection.close()
-        if fault is not None and for_s is not None:
-            self._restores[camera.path] = self.loop.call_later(for_s, self._restore, camera)
+        None is as long as is usual for this kind. Raises UnknownFault.
+        """
+        faults = [(camera, make(kind, values)) for camera in cameras]
+        for camera, fault in faults:
+            for feed in camera.feeds if fault.substitute else ():
+                if fault.substitute not in feed.substitutes:
+                    made = await asyncio.to_thread(SUBSTITUTES[fault.substitute], feed.track.clip)
+                    feed.substitutes[fault.substitute] = made
+                    self._make_room(max(len(picture.blob) for picture in made.pictures))
+        for camera, fault in faults:
+            camera.take_ill(fault)
+        if KINDS[kind].cuts_at_start:
+            self._cut(cameras)
+        lasts_s = KINDS[kind].usual_s if for_s is None else for_s
+        if lasts_s is not None:
+            timer = asyncio.ensure_future(self._heal_later(lasts_s, faults))
+            self._timers.add(timer)
+            timer.add_done_callback(self._timers.discard)
 
-    def _restore(self, camera: SimCamera) -> None:
-        self._restores.pop(camera.path, None)
-        camera.fault = None
+    def restore(self, cameras: Sequence[SimCamera], kind: str = "") -> None:
+        """Rid cameras of all their faults, or of those of one kind."""
+        for camera in cameras:
+            for fault in list(camera.faults.values()):
+                if kind in ("", fault.kind):
+                    self._heal(camera, fault)
+
+    async def _heal_later(self, after_s: float, faults: Sequence[tuple[SimCamera, Fault]]) -> None:
+        await asyncio.sleep(after_s)
+        for camera, fault in faults:
+            self._heal(camera, fault)
+
+    def _heal(self, camera: SimCamera, fault: Fault) -> None:
+        if camera.faults.get(fault.kind) is fault:  # and not a later one of the same kind
+            del camera.faults[fault.kind]
+            if fault.resets_at_end:
+                self._cut([camera], reset=True)
+
+    def _cut(self, cameras: Sequence[SimCamera], *, reset: bool = False) -> None:
+        paths = {camera.path for camera in cameras}
+        for connection in list(self._connections):
+            if connection.camera is not None and connection.camera.path in paths:
+                connection.close(reset=reset)
 
     # For the connections
 
@@ -232,6 +251,10 @@ class SimServer:
             await asyncio.sleep(1.0)
             now = self.loop.time()
             for connection in list(self._connections):
+                if connection.camera is not None and any(
+                    fault.resets_at_end for fault in connection.camera.faults.values()
+                ):
+                    continue  # without power nothing is closed
                 limit = self.session_timeout if connection.playback is not None else IDLE_LIMIT_S
                 if now - connection.heard > limit:
                     connection.close()

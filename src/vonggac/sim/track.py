@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from vonggac.sim.clips import Clip
-from vonggac.sim.packetise import PAYLOAD_TYPE, FramedPicture, framed
+from vonggac.sim.packetise import NAL_SPS, PAYLOAD_TYPE, FramedPicture, framed
 from vonggac.video.stream import VIDEO_TIMESCALE
-
-BlackPictures = Callable[[Clip], tuple[FramedPicture, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class Track:
     due: tuple[int, ...]
     key_before: tuple[int, ...]
     """For each picture of the clip the index of the key frame that it needs."""
+    steps: tuple[tuple[FramedPicture, int, int, int, int], ...]
+    """The pictures as they are sent: picture, due, pts, packets, bytes; so that a viewer costs little."""
 
     @classmethod
     def of(cls, clip: Clip) -> Track:
@@ -36,11 +36,16 @@ class Track:
         for index, picture in enumerate(clip.pictures):
             key = index if picture.key else key
             keys.append(key)
+        pictures = tuple(framed(picture.nals) for picture in clip.pictures)
         return cls(
             clip,
-            tuple(framed(picture.nals) for picture in clip.pictures),
+            pictures,
             tuple(picture.due for picture in clip.pictures),
             tuple(keys),
+            tuple(
+                (picture, coded.due, coded.pts, len(picture.packets), len(picture.blob))
+                for picture, coded in zip(pictures, clip.pictures, strict=True)
+            ),
         )
 
     def latest(self, ticks: int) -> int:
@@ -93,11 +98,15 @@ class Track:
         """Return the longest time between two pictures."""
         return max(later - earlier for earlier, later in pairwise((*self.due, self.clip.duration)))
 
-    def description(self, address: str, session: int) -> str:
-        """Return the session description (RFC 4566; the H.264 parameters by RFC 6184 §8.2.1)."""
+    def description(self, address: str, session: int, parameter_sets: Sequence[bytes] = ()) -> str:
+        """Return the session description (RFC 4566; the H.264 parameters by RFC 6184 §8.2.1).
+
+        `parameter_sets` stand in the place of the clip's own while other pictures are shown.
+        """
         clip = self.clip
-        sps = next(unit for unit in clip.parameter_sets if unit[0] & 0x1F == 7)
-        sets = ",".join(b64encode(unit).decode() for unit in clip.parameter_sets)
+        units = parameter_sets or clip.parameter_sets
+        sps = next(unit for unit in units if unit[0] & 0x1F == NAL_SPS)
+        sets = ",".join(b64encode(unit).decode() for unit in units)
         family = "IP6" if ":" in address else "IP4"
         rate = float(clip.frame_rate)
         return "\r\n".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import sin
 from random import Random
 
@@ -259,6 +260,29 @@ def stall(canvas: Canvas, rng: Random, x: float, z: float, roof: Colour) -> None
         canvas.lit([Face(np.array(corners), tone)])
         edge = [(left, 2.15, z - 1.25), (right, 2.15, z - 1.25), (right, 1.92, z - 1.25), (left, 1.92, z - 1.25)]
         canvas.lit([Face(np.array(edge), tone)])
+
+
+def parasol(canvas: Canvas, rng: Random, x: float, z: float, colour: Colour) -> None:
+    """Draw a large parasol over baskets on the ground, of someone who sells what the garden gave."""
+    for _ in range(5):
+        at = (x + rng.uniform(-0.9, 0.9), 0.12, z + rng.uniform(-0.6, 0.6))
+        canvas.ball(at, 0.34, canvas.light.on((150, 116, 70), np.array([0.0, 0.8, -0.6])), flat=0.5)
+        heap: Colour = rng.choice(((86, 150, 62), (208, 62, 44), (236, 206, 74), (120, 170, 80)))
+        canvas.ball((at[0], 0.26, at[2]), 0.26, canvas.light.on(heap, np.array([0.0, 0.9, -0.4])), flat=0.5)
+    canvas.line([(x, 0, z), (x, 2.5, z)], (206, 206, 204), 0.06)
+    turns = np.linspace(0, 2 * np.pi, 9)
+    rim = [(x + 1.5 * np.cos(turn), 1.95, z + 1.5 * np.sin(turn)) for turn in turns]
+    for index, (here, after) in enumerate(pairwise(rim)):
+        tone = colour if index % 2 else (240, 238, 230)
+        canvas.lit([Face(np.array([(x, 2.6, z), after, here]), tone)])
+
+
+def shade(canvas: Canvas, corners: Points, height: float) -> None:
+    """Darken the ground where what stands on these corners (n, 2), so high, throws its shadow."""
+    right, away = canvas.light.thrown(height)
+    outline = [(float(x), 0.0, float(z)) for x, z in corners]
+    outline += [(x + right, 0.0, z + away) for x, _, z in reversed(outline)]
+    canvas.flat(outline, (16, 18, 30), 0.34)
 
 
 def _strip(left: float, right: float, near: float, far: float) -> list[tuple[float, float, float]]:

@@ -31,6 +31,11 @@ class Light:
     towards: tuple[float, float, float] = (-0.45, 0.75, -0.48)
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def thrown(self, height: float) -> tuple[float, float]:
+        """Return how far to the right and away the shadow of what is so high falls on the ground, in metres."""
+        right, up, away = self.towards
+        return -right / up * height, -away / up * height
+
     def on(self, colour: Colour, normal: Points) -> Colour:
         """Return the colour of a lit face; `normal` has length 1."""
         strength = self.ambient + self.sun * max(0.0, float(normal @ np.asarray(self.towards)))

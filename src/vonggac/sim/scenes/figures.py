@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from vonggac.sim.scenes.drawing import Canvas, Colour, Face, Patch, Points, Solid, box
+from vonggac.sim.scenes.drawing import NEAR, Canvas, Colour, Face, Patch, Points, Solid, box
 
 GLASS: Colour = (52, 66, 78)
 TYRE: Colour = (28, 28, 30)
@@ -25,6 +25,9 @@ _STRIDE_M = 1.4
 _SMALL = 30
 """A figure less high than this, in pixels, is drawn without smoothing its edges."""
 _KINDS = 4096
+_SUNLIT = 0.2
+"""With less sun than this nothing throws a shadow."""
+_SHADE: Colour = (12, 14, 22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def paint(painter: Painter, look: Look, place: Place, canvas: Canvas) -> None:
     """Draw a figure where it stands, with its shadow."""
     ahead = np.array(place.point(0, 0, 1)) - np.array(place.point(0, 0, 0))
     away = bool(ahead @ (np.array([place.x, 0.0, place.z]) - canvas.view.eye) > 0)
-    step = int((place.walked / _STRIDE_M + look.phase) * _STEPS) % _STEPS if painter is walker else 0
+    step = int((place.walked / _STRIDE_M + look.phase) * _STEPS) % _STEPS if painter in (walker, under_umbrella) else 0
     figure = painter(look, Pose(step, place.braking, place.lamps, away))
     wide, long, high = figure.size
     room: Points = np.array(
@@ -108,10 +111,12 @@ def paint(painter: Painter, look: Look, place: Place, canvas: Canvas) -> None:
         ]
     )
     extent = canvas.extent(room)
-    if extent is None:
+    depths = canvas.view.seen(room)[:, 2]
+    passes_under = depths.min() < NEAR < depths.max()
+    if extent is None and not passes_under:
         return
-    here = Patch(canvas, extent) if extent[3] - extent[1] > _SMALL else canvas
-    _shadow(place, here, wide, long)
+    _shadow(place, canvas, figure.size)
+    here = Patch(canvas, extent) if extent is not None and extent[3] - extent[1] > _SMALL else canvas
     for part in figure.parts:
         if isinstance(part, Solid):
             here.solid(part, place.x, place.z, place.heading)
@@ -219,6 +224,29 @@ def walker(look: Look, pose: Pose) -> Figure:
     return Figure(tuple(parts), (0.8, 0.8, 1.85))
 
 
+@lru_cache(_KINDS)
+def under_umbrella(look: Look, pose: Pose) -> Figure:
+    """Someone on foot under an umbrella of the look's second colour, 2.1 m."""
+    body = walker(look, pose)
+    return Figure((*body.parts, _cone(1.72, 2.12, 0.62, look.second)), (1.2, 1.2, 2.15))
+
+
+@lru_cache(_KINDS)
+def guard(look: Look, pose: Pose) -> Figure:
+    """A guard in uniform with a peaked cap, who stands."""
+    navy: Colour = (38, 48, 74)
+    body = [
+        *box((-0.1, 0, 0), (0.16, 0.82, 0.2), navy),
+        *box((0.1, 0, 0), (0.16, 0.82, 0.2), navy),
+        *box((0, 0.8, 0), (0.46, 0.62, 0.26), look.main, taper=0.9),
+        *box((0, 0.78, 0), (0.44, 0.07, 0.27), (30, 28, 28)),
+        *box((-0.29, 0.8, 0), (0.11, 0.54, 0.15), look.main),
+        *box((0.29, 0.8, 0), (0.11, 0.54, 0.15), look.main),
+    ]
+    cap = box((0, 1.62, 0.03), (0.3, 0.1, 0.34), navy)
+    return Figure((Solid.of(body), Ball((0, 1.54, 0), 0.125, SKIN, 1.15), Solid.of(cap)), (0.8, 0.8, 1.85))
+
+
 def _motorbike_frame(look: Look, pose: Pose) -> list[Face]:
     return [
         *box((0, 0.35, -0.1), (0.26, 0.38, 1.25), look.main),
@@ -231,9 +259,13 @@ def _motorbike_frame(look: Look, pose: Pose) -> list[Face]:
 
 
 def _straw_hat() -> Solid:
-    around = [(0.3 * cos(turn), 1.58, 0.3 * sin(turn)) for turn in np.arange(0, 2 * pi, pi / 6)]
+    return _cone(1.58, 1.82, 0.3, STRAW)
+
+
+def _cone(low: float, high: float, radius: float, colour: Colour) -> Solid:
+    around = [(radius * cos(turn), low, radius * sin(turn)) for turn in np.arange(0, 2 * pi, pi / 6)]
     faces = [
-        Face(np.array([(0.0, 1.82, 0.0), after, here]), STRAW)
+        Face(np.array([(0.0, high, 0.0), after, here]), colour)
         for here, after in zip(around, [*around[1:], around[0]], strict=True)
     ]
     return Solid.of(faces)
@@ -278,10 +310,38 @@ def _wheel(side: int, right: float, ahead: float, radius: float) -> list[Face]:
     return faces
 
 
-def _shadow(place: Place, canvas: Canvas, wide: float, long: float) -> None:
-    half, ends = wide / 2, long / 2
+def _shadow(place: Place, canvas: Canvas, size: tuple[float, float, float]) -> None:
+    """Darken the ground under a figure and, where the sun shines, as far as its height throws it."""
+    wide, long, high = size
     corners = [
-        place.point(right, 0.0, ahead) for right, ahead in ((-half, -ends), (half, -ends), (half, ends), (-half, ends))
+        place.point(right, 0.0, ahead)
+        for right, ahead in ((-wide / 2, -long / 2), (wide / 2, -long / 2), (wide / 2, long / 2), (-wide / 2, long / 2))
     ]
-    strength = 0.38 if canvas.light.sun > 0.2 else 0.25
-    canvas.flat([(x + 0.18, y, z + 0.18) for x, y, z in corners], (12, 14, 22), strength)
+    light = canvas.light
+    if light.sun <= _SUNLIT:
+        canvas.flat([(x + 0.18, y, z + 0.18) for x, y, z in corners], _SHADE, 0.25)
+        return
+    right, away = light.thrown(high * 0.9)
+    # What is at the top is narrower than the ground it stands on.
+    top = [(place.x + (x - place.x) * 0.6 + right, 0.0, place.z + (z - place.z) * 0.6 + away) for x, _, z in corners]
+    canvas.flat(_around([*corners, *top]), _SHADE, 0.38)
+
+
+def _around(points: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Return the convex outline of points on the ground."""
+    ordered = sorted(set(points))
+    sides: list[list[tuple[float, float, float]]] = []
+    for line in (ordered, ordered[::-1]):
+        side: list[tuple[float, float, float]] = []
+        for point in line:
+            while len(side) > 1 and _turn(side[-2], side[-1], point) <= 0:
+                side.pop()
+            side.append(point)
+        sides.append(side[:-1])
+    return [*sides[0], *sides[1]]
+
+
+def _turn(
+    first: tuple[float, float, float], second: tuple[float, float, float], third: tuple[float, float, float]
+) -> float:
+    return (second[0] - first[0]) * (third[2] - first[2]) - (second[2] - first[2]) * (third[0] - first[0])

@@ -38,6 +38,11 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=_SIZE)
 
 
+def plate_font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the letters and digits of registration plates: the same everywhere, and free to use."""
+    return _font()
+
+
 def _base(letter: str) -> str:
     return "D" if letter == "Đ" else unicodedata.normalize("NFD", letter)[0]
 

@@ -69,3 +69,26 @@ def pool_of_light(canvas: Canvas, x: float, z: float) -> None:
             draw.polygon([(float(px), float(py)) for px, py in outline], strength)
     layer = layer.filter(ImageFilter.BoxBlur(18))
     canvas.image.paste((255, 196, 116), (0, 0), layer)
+
+
+def mirrored(
+    image: Image.Image,
+    canvas: Canvas,
+    soft: Image.Image,
+    spot: tuple[float, float, float],
+    colour: Colour,
+    *,
+    wide: float = 0.45,
+) -> None:
+    """Add the streak that a light makes on wet ground: from below the light down towards the lens."""
+    x, up, z = spot
+    seen = canvas.view.seen(np.asarray([(x, 0.0, z), (x, -1.6 * up - 1.2, z)], np.float64))
+    if seen[:, 2].min() < 2:
+        return
+    (left, top), (_, bottom) = canvas.view.pixels(seen)
+    half = max(2, int(wide * canvas.view.focal / seen[0, 2]))
+    tall = int(bottom - top)
+    if tall < 3 or half > image.width:
+        return
+    streak = soft.resize((2 * half, 2 * tall)).crop((0, tall // 2, 2 * half, 2 * tall))
+    image.paste(colour, (int(left) - half, int(top) - tall // 2), streak)

@@ -1,4 +1,4 @@
-"""The five scenes: a street by day, a market, a junction in rain, a street at night, a country road."""
+"""The scenes: a street by day, a market in the morning, a junction in rain, a street at night, a road, a bank."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from vonggac.sim.scenes import buildings, figures, overlays, traffic
+from vonggac.sim.scenes import bank_front, buildings, figures, overlays, traffic
 from vonggac.sim.scenes.drawing import Canvas, Colour, Light, Patch, Viewpoint, box
 from vonggac.sim.scenes.figures import Place
 from vonggac.sim.scenes.lettering import board
@@ -50,21 +50,26 @@ def street() -> Scene:
 
 
 def market() -> Scene:
-    """A market by day: stalls, many people on foot, straw hats."""
+    """A market in the early morning: a low sun, long shadows, stalls, parasols, many people on foot, straw hats."""
     rng = Random(96)  # noqa: S311
     view = Viewpoint(WIDTH, HEIGHT, (0.4, 5.2, -2.5), 16, -2, 66)
 
     def backdrop(canvas: Canvas) -> None:
         chance = Random(4)  # noqa: S311
-        buildings.sky(canvas, (150, 190, 226), (232, 236, 232), chance, 6)
-        buildings.ground(canvas, (152, 144, 134), -200, 200)
+        buildings.sky(canvas, (158, 186, 214), (252, 226, 186), chance, 6)
+        buildings.ground(canvas, (176, 160, 138), -200, 200)
         buildings.stains(canvas, chance, 120, -9, 9, 45)
+        for z in np.arange(4.0, 40.0, 4.6):  # the houses on the right, where the sun is, with gaps between them
+            height = chance.uniform(4.0, 8.5)
+            buildings.shade(canvas, np.array([(11.5, z), (11.5, z + 4.3)]), height)
         buildings.row_of_houses(canvas, chance, -1, -11.5, first=4, last=60)
         buildings.row_of_houses(canvas, chance, 1, 11.5, first=4, last=60)
         _market_hall(canvas)
         for z in (24.0, 20.2, 16.4, 12.6, 8.8, 5.0):
             for x, roof in ((-8.4, (198, 62, 54)), (-4.9, (48, 104, 168)), (4.9, (52, 134, 92)), (8.4, (206, 130, 44))):
                 buildings.stall(canvas, chance, x + chance.uniform(-0.2, 0.2), z, roof)
+        for x, z, cloth in ((2.5, 30.5, (206, 60, 60)), (-2.6, 22.4, (52, 110, 170)), (2.6, 14.6, (230, 150, 50))):
+            buildings.parasol(canvas, chance, x, z, cloth)
 
     people = [
         *traffic.strollers(rng, [(-1.6, 0.5), (-1.2, 33)], 8, hats=0.5),
@@ -74,7 +79,8 @@ def market() -> Scene:
         *traffic.stream(rng, [(0.6, 1), (0.3, 34)], _TWO_WHEELS, 1),
     ]
     people += [_at_stall(rng, x, z) for z in (5.0, 8.8, 12.6, 16.4, 20.2) for x in (-4.9, 4.9)]
-    return Scene("market", view, Light(ambient=0.64), backdrop, tuple(people))
+    light = Light(ambient=0.56, sun=0.56, towards=(0.72, 0.5, -0.48), tint=(1.07, 1.0, 0.87))
+    return Scene("market", view, light, backdrop, tuple(people))
 
 
 def junction() -> Scene:
@@ -83,6 +89,7 @@ def junction() -> Scene:
     view = Viewpoint(WIDTH, HEIGHT, (6.8, 7.6, -6.0), 19, -17, 70)
     light = Light(ambient=0.66, sun=0.1, tint=(0.86, 0.93, 1.0))
     drops = overlays.rain(rng, WIDTH, HEIGHT)
+    glow = overlays.glow()
 
     def backdrop(canvas: Canvas) -> None:
         chance = Random(13)  # noqa: S311
@@ -99,7 +106,11 @@ def junction() -> Scene:
         _corners(canvas, chance)
 
     def finish(image: Image.Image, canvas: Canvas, seen: list[tuple[Actor, Place]], share: float) -> None:
-        _signal(canvas, share)
+        signal = _signal(canvas, share)
+        overlays.mirrored(image, canvas, glow, (-8.2, 3.2, 27.4), signal, wide=0.5)
+        for actor, place in seen:
+            if place.lamps:
+                _wet_lights(image, canvas, glow, actor, place)
         offset = int(share * drops.height * 36) % drops.height
         image.paste((206, 214, 222), (0, 0), overlays.rolled(drops, offset))
 
@@ -171,12 +182,63 @@ def road() -> Scene:
     return Scene("road", view, Light(), backdrop, tuple(actors))
 
 
-SCENES: dict[str, Callable[[], Scene]] = {
+def bank() -> Scene:
+    """The front of a bank in the afternoon: guard, cash machine, parked motorbikes, customers, long shadows."""
+    rng = Random(30)  # noqa: S311
+    view = Viewpoint(WIDTH, HEIGHT, (-1.5, 5.0, -5.0), 8, 3, 66)
+    light = Light(ambient=0.56, sun=0.55, towards=(-0.66, 0.6, -0.45), tint=(1.05, 1.0, 0.92))
+
+    def backdrop(canvas: Canvas) -> None:
+        chance = Random(12)  # noqa: S311
+        buildings.sky(canvas, (120, 172, 224), (246, 232, 208), chance, 9)
+        buildings.hills(canvas, chance, (134, 160, 168), 300, 26)
+        buildings.ground(canvas, (196, 184, 166), -300, 300)
+        canvas.flat([(-200, 0, -3), (200, 0, -3), (200, 0, 8.6), (-200, 0, 8.6)], _ASPHALT)
+        canvas.flat([(-200, 0, 8.6), (200, 0, 8.6), (200, 0, 8.9), (-200, 0, 8.9)], (214, 208, 196))
+        for x in np.arange(-60, 60, 5.0):
+            canvas.flat([(x, 0, 4.0), (x + 2.6, 0, 4.0), (x + 2.6, 0, 4.16), (x, 0, 4.16)], (236, 234, 226))
+        for x in (-33.5, -28.0, -22.5, -17.0, -11.6, 11.6, 17.0, 22.5, 28.0, 33.5):
+            buildings.house_ahead(canvas, chance, x, 17.6, 5.3)
+        bank_front.draw(canvas)
+        for x in (-19.0, 14.0, 24.0):
+            buildings.tree(canvas, chance, x, 12.0, 4.8)
+        for index in range(7):
+            look = traffic.some_look(chance, figures.motorbike)
+            figures.paint(figures.parked, look, Place(-8.6 + index * 0.85, 11.6, 12.0), canvas)
+
+    return Scene("bank", view, light, backdrop, tuple(_bank_people(rng)))
+
+
+def _bank_people(rng: Random) -> list[Actor]:
+    blue: Colour = (92, 138, 196)
+    people = [
+        Actor(figures.guard, figures.Look(blue), _standing(-3.9, 14.4, 180.0)),
+        Actor(figures.walker, figures.Look((182, 62, 70), phase=1.0), _standing(7.2, 15.9, 10.0)),
+        Actor(figures.walker, figures.Look((64, 104, 158), hat=True, phase=4.0), _standing(7.9, 14.4, 20.0)),
+    ]
+    for begin, x, colour in ((0.05, -1.2, (232, 226, 214)), (0.5, 1.0, (222, 176, 84)), (0.72, -0.2, (96, 142, 92))):
+        look = figures.Look(colour, phase=rng.uniform(0, 6))
+        people.append(Actor(figures.walker, look, traffic.halting((x, 9.2), 0.0, [(begin, 0.0), (begin + 0.2, 7.2)])))
+    for begin, x in ((0.3, 0.6), (0.85, -0.8)):
+        look = figures.Look(rng.choice(traffic.CLOTHES), phase=rng.uniform(0, 6))
+        people.append(
+            Actor(figures.walker, look, traffic.halting((x, 16.4), 180.0, [(begin, 0.0), (begin + 0.2, 7.2)]))
+        )
+    return [
+        *people,
+        *traffic.strollers(rng, [(-30, 10.0), (30, 10.0)], 4),
+        *traffic.stream(rng, [(-62, 6.3), (62, 6.3)], (*_TWO_WHEELS, *_TWO_WHEELS, figures.car), 6),
+        *traffic.stream(rng, [(62, 2.4), (-62, 2.4)], (*_TWO_WHEELS, *_TWO_WHEELS, figures.car), 5),
+    ]
+
+
+PLACES: dict[str, Callable[[], Scene]] = {
     "street": street,
     "market": market,
     "junction": junction,
     "night": night,
     "road": road,
+    "bank": bank,
 }
 
 
@@ -240,8 +302,12 @@ def _on_foot(rng: Random) -> list[Actor]:
     for index, (begin, z) in enumerate(((0.56, 11.2), (0.6, 10.4), (0.63, 29.8))):
         heading, start = (90.0, -8.6) if index % 2 == 0 else (-90.0, 8.6)
         marks = [(begin, 0.0), (begin + 0.3, 17.2)]
-        look = figures.Look(rng.choice(traffic.CAPES), hat=index != 1, phase=rng.uniform(0, 6))
-        actors.append(Actor(figures.walker, look, traffic.halting((start, z), heading, marks)))
+        look = figures.Look(rng.choice(traffic.CLOTHES), rng.choice(traffic.CAPES), phase=rng.uniform(0, 6))
+        painter = figures.walker if index == 1 else figures.under_umbrella
+        actors.append(Actor(painter, look, traffic.halting((start, z), heading, marks)))
+    for x, z, heading in ((-9.6, 11.6, 80.0), (-10.8, 12.4, 30.0), (9.4, 12.3, -60.0), (8.8, 28.6, 200.0)):
+        look = figures.Look(rng.choice(traffic.CLOTHES), rng.choice(traffic.CAPES), phase=rng.uniform(0, 6))
+        actors.append(Actor(figures.under_umbrella, look, _standing(x, z, heading)))
     return actors
 
 
@@ -279,6 +345,19 @@ def _across(rng: Random) -> list[Actor]:
     return actors
 
 
+def _wet_lights(image: Image.Image, canvas: Canvas, glow: Image.Image, actor: Actor, place: Place) -> None:
+    """Light up the lamps that are turned to the lens, and their streaks on the wet road."""
+    ahead = np.array(place.point(0, 0, 1)) - np.array(place.point(0, 0, 0))
+    towards = bool(ahead @ (canvas.view.eye - np.array([place.x, 0.0, place.z])) > 0)
+    two_wheels = actor.painter is figures.motorbike
+    end = 0.8 if two_wheels else 2.1
+    colour: Colour = (255, 244, 214) if towards else (255, 60, 44)
+    for right in (0.0,) if two_wheels else (-0.6, 0.6):
+        spot = place.point(right, 0.7, end if towards else -end)
+        overlays.shine(image, canvas, glow, spot, 0.9 if towards else 0.5, colour)
+        overlays.mirrored(image, canvas, glow, spot, colour)
+
+
 def _wet_road(canvas: Canvas, rng: Random) -> None:
     wet: Colour = (74, 80, 88)
     buildings.ground(canvas, wet, -7, 7)
@@ -298,8 +377,8 @@ def _wet_road(canvas: Canvas, rng: Random) -> None:
         )
 
 
-def _signal(canvas: Canvas, share: float) -> None:
-    """Draw a traffic light; it counts for the street ahead."""
+def _signal(canvas: Canvas, share: float) -> Colour:
+    """Draw a traffic light, which counts for the street ahead, and return the colour that it shows."""
     x, z = -8.2, 27.6
     states = ((0.0, 2), (0.46, 1), (0.5, 0), (1.0, 0))
     lit = next(state for begin, state in reversed(states) if share >= begin)
@@ -308,11 +387,11 @@ def _signal(canvas: Canvas, share: float) -> None:
         *box((x, 4.0, z - 0.1), (0.62, 1.9, 0.3), (34, 36, 38)),
     ]
     extent = canvas.extent(np.array([(x - 1, 0, z), (x + 1, 7, z)]))
+    colours: tuple[Colour, ...] = ((236, 48, 40), (244, 190, 40), (60, 214, 110))
     if extent is None:
-        return
+        return colours[lit]
     patch = Patch(canvas, extent)
     patch.lit(faces)
-    colours: tuple[Colour, ...] = ((236, 48, 40), (244, 190, 40), (60, 214, 110))
     for index, colour in enumerate(colours):
         on = index == lit
         tone: Colour = colour if on else (58, 52, 50)
@@ -321,6 +400,7 @@ def _signal(canvas: Canvas, share: float) -> None:
             patch.ball(spot, 0.5, colour, 0.22)
         patch.ball(spot, 0.23, tone)
     patch.finish()
+    return colours[lit]
 
 
 def _market_hall(canvas: Canvas) -> None:
@@ -331,6 +411,11 @@ def _market_hall(canvas: Canvas) -> None:
     canvas.flat([(-2.4, 0, 36.9), (2.4, 0, 36.9), (2.4, 4.6, 36.9), (-2.4, 4.6, 36.9)], (58, 50, 46))
     sign = board("CHỢ ĐỨC TRỌNG", (255, 232, 120), (176, 30, 36))
     canvas.sign(sign, [(-5, 6.6, 36.8), (5, 6.6, 36.8), (5, 5.0, 36.8), (-5, 5.0, 36.8)])
+
+
+def _standing(x: float, z: float, heading: float) -> Callable[[float], Place]:
+    place = Place(x, z, heading)
+    return lambda _: place
 
 
 def _at_stall(rng: Random, x: float, z: float) -> Actor:

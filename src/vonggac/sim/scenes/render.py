@@ -27,9 +27,13 @@ from vonggac.core.errors import VonggacError
 from vonggac.core.process import end_with_parent
 from vonggac.sim import encoding
 from vonggac.sim.clips import Footage, read_clip
-from vonggac.sim.scenes import traffic
+from vonggac.sim.plates import Vehicle
+from vonggac.sim.scenes import gate, traffic
 from vonggac.sim.scenes.drawing import Canvas
-from vonggac.sim.scenes.places import HEIGHT, SCENES, WIDTH, Scene
+from vonggac.sim.scenes.places import HEIGHT, PLACES, WIDTH, Scene
+
+SCENES = {**PLACES, "gate": gate.gate}
+"""All that can be rendered as a loop, by name."""
 
 SUB_WIDTH, SUB_HEIGHT = 640, 360
 SUB_EVERY = 2
@@ -53,7 +57,7 @@ class Quality:
     seconds: int = 24
     group_s: int = 2
     bit_rate: int = 1_200_000
-    sub_bit_rate: int = 250_000
+    sub_bit_rate: int = 500_000
 
     def __post_init__(self) -> None:
         if self.fps < 1 or self.seconds % self.group_s or not 1 <= self.group_s <= self.seconds <= 120:
@@ -65,25 +69,44 @@ class Quality:
         return self.fps * self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class PassOf:
+    """The pass of a vehicle before a plate camera, rendered as one group of pictures."""
+
+    vehicle: Vehicle
+    towards: bool
+
+    @property
+    def name(self) -> str:
+        """What its files are called: by everything that is to be seen of the vehicle."""
+        seen = hashlib.sha256(repr(self.vehicle).encode()).hexdigest()[:12]
+        return f"pass-{seen}-{'towards' if self.towards else 'away'}"
+
+
 def scenes_footage(
-    names: Sequence[str], quality: Quality | None = None, cache: Path | None = None, progress: Progress | None = None
+    names: Sequence[str],
+    quality: Quality | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    passes: Sequence[PassOf] = (),
 ) -> dict[str, Footage]:
-    """Return the scenes by name, rendering what the cache lacks on all cores (about half a minute for all of them).
+    """Return the scenes and passes by name, rendering what the cache lacks on all cores (a minute or two on two).
 
     Raises VonggacError when the cache cannot be written.
     """
     quality = quality or Quality()
+    jobs: dict[str, PassOf | None] = dict.fromkeys(names) | {one.name: one for one in passes}
     folder = (cache or default_cache()) / _key(quality)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _render_missing(list(dict.fromkeys(names)), folder, quality, progress)
+        _render_missing(jobs, folder, quality, progress)
         _forget_unused(folder)
     except OSError as error:
         raise VonggacError(
             f"The rendered scenes cannot be kept in {folder}: {error.strerror}. Set XDG_CACHE_HOME to a folder that"
             " can be written."
         ) from error
-    return {name: Footage(read_clip(folder / f"{name}.mp4"), read_clip(folder / f"{name}.sub.mp4")) for name in names}
+    return {name: Footage(read_clip(folder / f"{name}.mp4"), read_clip(folder / f"{name}.sub.mp4")) for name in jobs}
 
 
 def default_cache() -> Path:
@@ -123,16 +146,16 @@ def _forget_unused(used: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _render_missing(names: list[str], folder: Path, quality: Quality, progress: Progress | None) -> None:
-    missing = [name for name in names if not (folder / f"{name}.mp4").is_file()]
+def _render_missing(jobs: dict[str, PassOf | None], folder: Path, quality: Quality, progress: Progress | None) -> None:
+    missing = {name: of for name, of in jobs.items() if not (folder / f"{name}.mp4").is_file()}
     if not missing:
         return
-    total = len(missing) * quality.pictures
+    total = sum(_count(of, quality) for of in missing.values())
     context = get_context("spawn")
     ticks: Queue[int] = context.Queue()
     workers = min(len(missing), os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(ticks, os.getpid())) as pool:
-        waiting: set[Future[None]] = {pool.submit(render, name, folder, quality) for name in missing}
+        waiting: set[Future[None]] = {pool.submit(render, name, folder, quality, of) for name, of in missing.items()}
         done = 0
         while waiting:
             finished, waiting = wait(waiting, timeout=0.25, return_when=FIRST_COMPLETED)
@@ -153,16 +176,20 @@ def _start_worker(ticks: Queue[int], parent: int) -> None:
     _ticks.append(ticks)
 
 
-def render(name: str, folder: Path, quality: Quality) -> None:
-    """Render one scene into `NAME.sub.mp4` and `NAME.mp4`; the files appear when they are complete."""
-    scene = SCENES[name]()
+def _count(of: PassOf | None, quality: Quality) -> int:
+    return quality.pictures if of is None else quality.fps * gate.PASS_S
+
+
+def render(name: str, folder: Path, quality: Quality, of: PassOf | None = None) -> None:
+    """Render one scene or pass into `NAME.sub.mp4` and `NAME.mp4`; the files appear when they are complete."""
+    scene = SCENES[name]() if of is None else gate.passing(of.vehicle, of.towards)
     parts = {ending: folder / f"{name}{ending}.{os.getpid()}.part" for ending in (".sub.mp4", ".mp4")}
     try:
         with (
             av.open(str(parts[".mp4"]), "w", format="mp4") as main,
             av.open(str(parts[".sub.mp4"]), "w", format="mp4") as sub,
         ):
-            _encode(scene, quality, main, sub)
+            _encode(scene, quality, _count(of, quality), main, sub)
         for ending, part in parts.items():
             part.replace(folder / f"{name}{ending}")
     finally:
@@ -171,7 +198,7 @@ def render(name: str, folder: Path, quality: Quality) -> None:
 
 
 def _encode(
-    scene: Scene, quality: Quality, main: av.container.OutputContainer, sub: av.container.OutputContainer
+    scene: Scene, quality: Quality, count: int, main: av.container.OutputContainer, sub: av.container.OutputContainer
 ) -> None:
     group = quality.fps * quality.group_s
     large = _stream(main, WIDTH, HEIGHT, Fraction(quality.fps), group, quality.bit_rate)
@@ -182,7 +209,7 @@ def _encode(
     grain = np.clip(
         chance.normal(0, scene.noise, (HEIGHT + 256, WIDTH + 256)).round(), -_NOISE_LIMIT, _NOISE_LIMIT
     ).astype(np.int8)
-    for number, image in enumerate(pictures(scene, quality.pictures)):
+    for number, image in enumerate(pictures(scene, count)):
         frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
         planes = frame.to_ndarray().astype(np.uint8, copy=False)
         down, right = chance.integers(0, 256, 2)
