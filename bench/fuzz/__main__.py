@@ -6,7 +6,6 @@ Exit status 1 where something was found: the inputs then lie in build/fuzz, each
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -151,7 +150,8 @@ def main() -> int:
     mine = [target for target in targets if not chosen.only or target.name in chosen.only]
     for target in mine:  # once, in the parent: coding the clips takes a moment, and threads must not live on in a fork
         target.corpus()
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    for signum in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored unless asked for
+        signal.signal(signum, signal.default_int_handler)
     watch = Watch(mine, chosen.seed, chosen.processes)
     watch.until(chosen.inputs, chosen.minutes * 60)
     if not chosen.only and not chosen.unkept:

@@ -36,6 +36,7 @@ from vonggac.video.rtsp.sps import MalformedParameterSet, ParameterSets, parse_p
 from vonggac.video.stream import AccessUnit
 
 MAX_ODDITIES, MAX_SIDE = 32, 16_384
+_OUT_OF_STEP = "bytes between packets passed over"
 _PASSWORD = "s3cret-of-the-test"
 _CAMERA = uuid.UUID(int=7)
 
@@ -127,7 +128,9 @@ def session(data: bytes) -> Hashable:
     rng = _rng(data)
     cuts = sorted(int(rng.random() * len(data)) for _ in range(int(rng.random() * 12)))
     whole, sliced = _play(data, []), _play(data, cuts)
-    _must(whole == sliced, "a session in slices is the session in one piece")
+    # What a session that has lost its step finds again depends on how much of the bytes lies before it.
+    out_of_step = any(_OUT_OF_STEP in one.oddities for one in (whole, sliced))
+    _must(out_of_step or whole == sliced, "a session in slices is the session in one piece")
     return whole.outcome
 
 
@@ -135,6 +138,7 @@ def session(data: bytes) -> Hashable:
 class _Played:
     pictures: list[AccessUnit]
     outcome: tuple[Hashable, ...]
+    oddities: set[str]
     output: bytes
     left: bytes
 
@@ -166,7 +170,7 @@ def _play(data: bytes, cuts: list[int]) -> _Played:
     _whole(pictures)
     few = min(len(pictures), 4), min(one.lost, 2), bool(one.last_sender_report)
     outcome = (one.state, said[:40], frozenset(one.oddities), one.description.authentication, *few)
-    return _Played(pictures, outcome, output, kept)
+    return _Played(pictures, outcome, one.oddities, output, kept)
 
 
 def _whole(pictures: list[AccessUnit]) -> None:

@@ -54,6 +54,18 @@ def test_a_packet_too_short_for_rtp_is_not_taken_for_a_fragment_by_what_stands_b
     assert depacketiser.packets == 1
 
 
+def test_an_empty_line_before_a_packet_is_passed_over_however_it_is_cut(sdp_text):
+    replies = ["Public: OPTIONS", f"Content-Length: {len(sdp_text)}", "Session: 1", "Session: 1"]
+    data = b""
+    for number, header in enumerate(replies, 1):
+        data += f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{header}\r\n\r\n".encode()
+        data += sdp_text.encode() if number == 2 else b""
+        data += b"\r\n$\0\0\2ab" if number == 3 else b""
+    whole = played(data, [])
+    assert whole[1:3] == ("playing", "")
+    assert all(played(data, [cut]) == whole for cut in range(1, len(data)))
+
+
 def played(data: bytes, cuts: list[int]):
     """What a session makes of all that a camera sends, read in pieces that end at `cuts`."""
     pictures: list = []

@@ -198,6 +198,9 @@ class RtspSession:
                 pos = self._depacketiser.interleaved(view, pos, end, now_ns)
                 if pos == end:
                     break
+            if view[pos] in b"\r\n":  # empty lines: before a message `parse` would skip them, before a packet nobody
+                pos += 1
+                continue
             if view[pos] == _DOLLAR:
                 after = pos + 4 + (view[pos + 2] << 8 | view[pos + 3]) if pos + 4 <= end else end + 1
                 if after > end:
