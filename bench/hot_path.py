@@ -88,7 +88,7 @@ def recorder(*, writing: bool) -> TrackRecorder:
         pipeline=pipeline,
         live=LiveFeed(lambda watched: None),
         choose_volume=lambda: volume,
-        wall_us=timebase.wall_us,
+        timebase=timebase,
         recording_s=60,
     )
 

@@ -124,13 +124,16 @@ def test_what_the_recorder_says_is_listed_and_not_believed_when_it_is_old(vongga
                 detail="x",
                 since_us=now,
                 updated_us=now,
+                clock_offset_us=-192_000_000,
             )
         )
     assert vonggac("camera", "list").output.rstrip().endswith("away: refused")
+    assert "3 min 12 s behind" in vonggac("camera", "show", "a").output
     with folder.database().write() as session:
         session.execute(sa.update(CameraStatus).values(updated_us=now - 120_000_000))
     assert vonggac("camera", "list").output.rstrip().endswith("unknown")
     assert "vonggac up" in vonggac("camera", "show", "a").output
+    assert "behind" not in vonggac("camera", "show", "a").output
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from vonggac.cameras.schemas import (
     new_camera,
     tls_pin,
 )
-from vonggac.core.clock import microseconds, utc_now
+from vonggac.core.clock import microseconds, span_in_words, utc_now
 from vonggac.core.commands import LateGroup, data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import Invalid, VonggacError
@@ -37,6 +37,8 @@ from vonggac.org.models import Unit
 _PASSWORD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STALE_US = 60_000_000
 """The recorder says every few seconds what each camera does; what is older is no longer true."""
+_CLOCK_IS_RIGHT_US = 2_000_000
+"""A sender report takes a moment to arrive and to be read: less than this says nothing."""
 _STALE = {"state": "unknown", "detail": "No recorder is running: start it with `vonggac up`."}
 _KIND = click.Choice(KINDS, case_sensitive=False)
 _DAYS = click.IntRange(0, MOST_DAYS)
@@ -378,7 +380,7 @@ def _sub_address(written: str | None) -> StreamAddress | None:
 def _states(session: Session) -> dict[bytes, dict[str, Any]]:
     """Return what the recorder says of each camera, by the bytes of its key."""
     # The table is the video package's, which stands above this one: read by its name, not through its model.
-    columns = ("state", "reason", "detail", "updated_us")
+    columns = ("state", "reason", "detail", "updated_us", "clock_offset_us")
     status = sa.table("camera_status", sa.column("camera_id", Camera.id.type), *map(sa.column, columns))
     oldest = microseconds(utc_now()) - _STALE_US
     return {
@@ -410,6 +412,7 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         **_row(found, {unit.id: unit}, status),
         "unit": "/".join(org.path_codes(session, unit)[1:]) or unit.code,
         "detail": status.get("detail", ""),
+        "clock": _clock(status.get("clock_offset_us")),
         "url": found.url,
         "sub_url": found.sub_url,
         "tls_fingerprint": found.tls_fingerprint,
@@ -421,6 +424,14 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "added_at": found.created_at,
         "removed_at": found.removed_at,
     }
+
+
+def _clock(offset_us: int | None) -> str:
+    """Return what the camera's own clock shows, against this machine's; empty where it says nothing of it."""
+    if offset_us is None:
+        return ""
+    side = "ahead" if offset_us > 0 else "behind"
+    return "right" if abs(offset_us) < _CLOCK_IS_RIGHT_US else f"{span_in_words(offset_us)} {side}"
 
 
 def _known(found: Camera, box: SecretBox) -> str:

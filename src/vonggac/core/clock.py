@@ -46,3 +46,18 @@ def microseconds(moment: datetime) -> int:
 def utc_now() -> datetime:
     """Return the present moment, aware."""
     return datetime.now(UTC)
+
+
+def span_in_words(us: int) -> str:
+    """Return a length of time, whatever its sign, to be read by a person: "3 min 12 s", "2 h 5 min", "41 days"."""
+    seconds = (abs(us) + MICROSECONDS // 2) // MICROSECONDS
+    if seconds < 10:
+        return f"{abs(us) / MICROSECONDS:.1f} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days >= 2:
+        return f"{days} days"
+    parts = ((days * 24 + hours, "h"), (minutes, "min"), (seconds, "s"))
+    first = next(at for at, (number, _) in enumerate(parts) if number)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number)

@@ -91,6 +91,18 @@ class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         float,
         Meta(ge=1, le=60, description="No picture for so long (looked at every second): the connection is made anew."),
     ] = 4.0
+    key_frame_seconds: Annotated[
+        float,
+        Meta(
+            ge=5,
+            le=3600,
+            description="Pictures without a key frame for so long: the camera counts as away and is asked anew.",
+        ),
+    ] = 60.0
+    clock_tolerance_seconds: Annotated[
+        float,
+        Meta(ge=1, le=86400, description="By how much a camera's own clock may be off before a fault is raised."),
+    ] = 10.0
     connect_timeout_seconds: Annotated[
         float, Meta(ge=1, le=60, description="A camera that has not answered by then counts as timed out.")
     ] = 10.0

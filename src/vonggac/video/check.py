@@ -18,7 +18,7 @@ from vonggac.core.settings import RecorderSettings
 from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.mp4 import UnusableParameters, codec_string, init_segment
 from vonggac.video.recorder.connection import ASSUMED_BITS_PER_S
-from vonggac.video.recorder.groups import JUMP_TICKS
+from vonggac.video.recorder.stamps import JUMP_TICKS
 from vonggac.video.rtsp import (
     CameraAddress,
     LowerTransport,
@@ -58,6 +58,7 @@ ADVICE: dict[Reason, str] = {
     "not_found": "The path is the maker's: look for the RTSP address in the camera's web page or handbook.",
     "timed_out": "Restart the camera if its web page is just as silent; else look at the network between.",
     "stalled": "Restart the camera; look whether it allows another viewer (some allow two or three).",
+    "no_key_frame": "Set the key-frame (I-frame) interval to 1 to 2 s in the camera's web page.",
     "closed": "Look whether the camera allows another viewer (some allow two or three), and restart it.",
     "protocol": "Is this really the address of a camera? A newer firmware of the maker may help.",
     "untrusted": "Look up the fingerprint in the camera's own web page. If it is the one below, it is this camera's.",
@@ -192,7 +193,8 @@ class StreamMeasurement:
 
     def _follow(self, last: AccessUnit, unit: AccessUnit) -> None:
         arrived = (unit.arrived_ns - last.arrived_ns) * VIDEO_TIMESCALE // 1_000_000_000
-        if abs(unit.pts - last.pts - arrived) > JUMP_TICKS:
+        step = unit.pts - last.pts
+        if step - arrived > JUMP_TICKS or step < -JUMP_TICKS:
             self._odd += 1
             self._jumped = True
             self._longest_keyless = max(self._longest_keyless, self._keyless())

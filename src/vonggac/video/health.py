@@ -61,6 +61,7 @@ REASON_WORDS: dict[str, str] = {
     GapReason.UNSUPPORTED: N_("The video format cannot be recorded"),
     GapReason.UNTRUSTED: N_("The certificate of the camera is not trusted"),
     GapReason.LOSS: N_("Data was lost on the way"),
+    GapReason.CLOCK_SET: N_("The clock of the server was set"),
     GapReason.DISK: N_("The disk takes nothing more"),
     GapReason.VOLUME_LOST: N_("The disk for recordings is not there"),
     GapReason.STOPPED: N_("Recording was stopped"),

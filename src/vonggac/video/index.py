@@ -6,7 +6,7 @@ Functions take a session and never commit. Times are microseconds since 1970, in
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -121,6 +121,21 @@ def open_recordings(session: Session, opened: Sequence[OpenedRecording]) -> list
     return [row.id for row in rows]
 
 
+def free_path(session: Session, wanted: OpenedRecording, others: Collection[str] = ()) -> str:
+    """Return the recording's path, or the next by milliseconds that no other of its camera has, nor is in `others`.
+
+    Two have the same where the clock was set back: the second one passes the same millisecond again.
+    """
+    near = Recording.start_us.between(wanted.start_us - LONGEST_US, wanted.start_us + LONGEST_US)
+    taken = set(session.scalars(sa.select(Recording.path).where(Recording.camera_id == wanted.camera_id, near)))
+    path = wanted.path
+    while path in taken or path in others:
+        head, dot, rest = path.rpartition(".mp4")[0].rpartition(".")
+        # Beyond 999 the name goes on where it is: what it says is when about, the row says when.
+        path = f"{head}{dot}{(int(rest.removesuffix('Z')) + 1) % 1000:03d}Z.mp4"
+    return path
+
+
 def complete_recording(session: Session, done: CompletedRecording) -> None:
     """Fill a row in whose file is whole and synced, and add it to its hours.
 
@@ -193,7 +208,8 @@ def unfinished_recordings(session: Session, share: int = 0, shares: int = 1) -> 
 
 def last_recorded(session: Session, camera_id: uuid.UUID) -> int | None:
     """Return when the newest finished recording of a camera ends, also one that was deleted since; None without one."""
-    # The newest start has the newest end, since recordings of a camera do not overlap.
+    # The newest start has the newest end: recordings of a camera overlap only where the clock was set back, and then
+    # those from before the step are the newest until it has caught up.
     newest = session.scalar(
         sa.select(Recording.end_us)
         .where(Recording.camera_id == camera_id, Recording.end_us.is_not(None))

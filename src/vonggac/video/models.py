@@ -40,6 +40,7 @@ class GapReason(enum.StrEnum):
     UNSUPPORTED = "unsupported"
     UNTRUSTED = "untrusted"
     LOSS = "loss"
+    CLOCK_SET = "clock_set"
     DISK = "disk"
     VOLUME_LOST = "volume_lost"
     STOPPED = "stopped"
@@ -153,6 +154,8 @@ class CameraStatus(Base):
     """Time since this camera was first to be recorded, or 24 hours if that is longer ago."""
     recorded_us: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     """How much of `passed_us` is on disk."""
+    clock_offset_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Camera's clock minus ours, by its last sender report; None when it says nothing of its clock."""
 
 
 class RecordedHour(Base):

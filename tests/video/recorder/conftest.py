@@ -21,6 +21,8 @@ from vonggac.core.datafolder import DataFolder
 from vonggac.video.models import CameraStatus, Expired, Gap, Recording, RecordingState
 from vonggac.video.mp4 import group_table, scan
 
+sys.path.insert(0, str(Path(__file__).parent))  # for `simulated`, the camera in simulated time
+
 VONGGAC = [sys.executable, "-m", "vonggac"]
 
 

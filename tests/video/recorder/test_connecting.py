@@ -27,6 +27,7 @@ from vonggac.org import service as org
 from vonggac.video.index import HourSums
 from vonggac.video.models import GapReason
 from vonggac.video.recorder.account import CameraAccount, OpenGap
+from vonggac.video.recorder.anchor import Timebase
 from vonggac.video.recorder.camera import TrackRecorder
 from vonggac.video.recorder.connect_gate import ConnectGate
 from vonggac.video.recorder.connection import FULL_PAUSE_S, LOCK_PAUSE_S, CameraConnection
@@ -307,7 +308,7 @@ class Watched:
         )  # fmt: skip
         self.track = TrackRecorder(
             camera_id=uuid.uuid4(), camera_folder="c", number=1, account=account, pipeline=pipeline,
-            live=LiveFeed(lambda watched: None), choose_volume=lambda: None, wall_us=lambda ns: ns // 1000,
+            live=LiveFeed(lambda watched: None), choose_volume=lambda: None, timebase=Timebase(0, 0),
             recording_s=60,
         )  # fmt: skip
         self.pauses: list[float] = []

@@ -71,10 +71,14 @@ def test_after_a_loss_recording_goes_on_at_the_next_key_frame() -> None:
     assert assembler.dropped == 6
 
 
-def test_a_jump_of_the_cameras_clock_is_a_seam() -> None:
-    units = [picture(n, key=n % 10 == 0, pts=n * STEP + (10**9 if n >= 20 else 0)) for n in range(30)]
-    pieces = pieces_of(units)
-    assert [piece.broken_by for piece in pieces] == [None, Break.JUMP, None]
+def test_a_jump_of_the_cameras_clock_is_taken_out_and_no_picture_is_lost() -> None:
+    for jump in (10**9, -(10**9), 5 * VIDEO_TIMESCALE, -3 * VIDEO_TIMESCALE):
+        units = [picture(n, key=n % 10 == 0, pts=n * STEP + (jump if n >= 14 else 0)) for n in range(30)]
+        pieces = pieces_of(units)
+        assert [unit.pts for piece in pieces for unit in piece.units] == [n * STEP for n in range(30)]
+        assert [(len(piece.units), piece.jumps, piece.mended) for piece in pieces] == [
+            (10, False, False), (4, False, False), (6, True, True), (10, False, False),
+        ]  # fmt: skip
 
 
 def test_new_parameters_at_a_key_frame_lose_no_picture() -> None:

@@ -6,7 +6,7 @@ from alembic import op
 from vonggac.core.database import Key, Moment, RowId
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from vonggac.core.clock import span_in_words
 from vonggac.video import index
 from vonggac.video.index import HOUR_US, HourSums, Interval
 from vonggac.video.models import GapReason
@@ -54,6 +55,7 @@ class CameraAccount:
         self._gap = gap
         self._closed_gap: OpenGap | None = None
         self._open_from_us: int | None = None
+        self._furthest_us = covered_until_us
         self.covered_until_us = covered_until_us
         """End of what is recorded, also of what is still being written."""
 
@@ -67,27 +69,21 @@ class CameraAccount:
         if self._gap is not None:
             if self._gap.reason is reason:
                 return
-            start_us = max(now_us, self._gap.start_us)
-            self._close_gap(start_us)
+            start_us = max(now_us, self._known(self._gap.start_us, now_us))
+            self._close_gap(self._gap, start_us)
         else:
-            start_us = self._after_what_is_covered(self.covered_until_us, now_us)
-        gap = OpenGap(start_us, reason, detail)
-        self._gap = gap
-
-        def insert(session: Session) -> None:
-            gap.id = index.open_gap(session, self._camera_id, start_us, reason, detail, self._unit_id)
-
-        self._change(insert)
+            start_us = self._known(self.covered_until_us, now_us)
+        self._open_gap(start_us, reason, detail)
 
     def begins(self, start_us: int) -> int:
         """Video begins at `start_us`; returns the time to note, which is never before what is recorded already."""
-        start_us = max(start_us, self._after_what_is_covered(self.covered_until_us, start_us))
-        if self._gap is not None:
-            start_us = max(start_us, self._gap.start_us)
-            self._close_gap(start_us)
-            self._closed_gap, self._gap = self._gap, None
-        else:
-            self._closed_gap = None
+        start_us = max(start_us, self._known(self.covered_until_us, start_us))
+        gap, self._gap, self._closed_gap = self._gap, None, None
+        if gap is not None:
+            start_us = max(start_us, self._known(gap.start_us, start_us))
+            self._close_gap(gap, start_us)
+            if gap.start_us < start_us:
+                self._closed_gap = gap
         self._open_from_us = start_us
         return start_us
 
@@ -108,6 +104,28 @@ class CameraAccount:
         """Video goes on until `until_us`."""
         self.covered_until_us = max(self.covered_until_us, until_us)
 
+    def clock_was_set(self, now_us: int, step_us: int) -> None:
+        """The server's clock, which read `now_us`, was set by `step_us`; what comes is told by the new time.
+
+        Nothing is missing: the time that was skipped is a gap of its own. Set back, the same time passes twice.
+        """
+        gap = self._gap
+        if gap is not None:
+            now_us = max(now_us, gap.start_us)
+            self._close_gap(gap, now_us)
+        then_us = now_us + step_us
+        if step_us > 0:
+            words = f"the server's clock was set forward by {span_in_words(step_us)}, or the server slept"
+            skipped = Interval(now_us, then_us, GapReason.CLOCK_SET, words)
+            self._change(lambda session: index.add_gap(session, self._camera_id, skipped))
+        if gap is not None:
+            self._open_gap(then_us, gap.reason, gap.detail)
+        self.covered_until_us = then_us
+
+    def recorded_before(self, start_us: int) -> bool:
+        """Return whether something that is on disk already may have begun at this time: the clock was set back."""
+        return start_us < self._furthest_us
+
     def lost(self, start_us: int, end_us: int, detail: str) -> None:
         """A stretch was lost inside a run, and is over."""
         interval = Interval(start_us, end_us, GapReason.LOSS, detail)
@@ -118,6 +136,7 @@ class CameraAccount:
         if end_us > start_us:
             self._hours.add(start_us, end_us, 0)
         self.covered_until_us = end_us
+        self._furthest_us = max(self._furthest_us, end_us)
         self._open_from_us = None
 
     def share(self, now_us: int) -> tuple[int, int]:
@@ -133,12 +152,19 @@ class CameraAccount:
         return min(passed, self._hours.recorded_us(from_hour) + open_us), passed
 
     @staticmethod
-    def _after_what_is_covered(covered_until_us: int, now_us: int) -> int:
+    def _known(known_us: int, at_us: int) -> int:
         # The last picture is taken to last as long as the others, so its end may lie a little ahead of the clock. When
-        # it lies far ahead, the clock was set back: then the same hour is recorded twice, and both are true.
-        return covered_until_us if covered_until_us - now_us < _AHEAD_US else now_us
+        # what is known lies far ahead, the clock was set back: then the same hour passes twice, and both are true.
+        return known_us if known_us - at_us < _AHEAD_US else at_us
 
-    def _close_gap(self, end_us: int) -> None:
-        gap = self._gap
-        assert gap is not None
+    def _open_gap(self, start_us: int, reason: GapReason, detail: str) -> None:
+        gap = OpenGap(start_us, reason, detail)
+        self._gap = gap
+
+        def insert(session: Session) -> None:
+            gap.id = index.open_gap(session, self._camera_id, start_us, reason, detail, self._unit_id)
+
+        self._change(insert)
+
+    def _close_gap(self, gap: OpenGap, end_us: int) -> None:
         self._change(lambda session: index.close_gap(session, gap.id, self._camera_id, end_us, self._unit_id))

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from vonggac.video.models import GapReason
 from vonggac.video.mp4 import UnusableParameters, init_segment, nominal_duration, reorder_delay
 from vonggac.video.recorder.account import CameraAccount
-from vonggac.video.recorder.anchor import TimeAnchor
+from vonggac.video.recorder.anchor import TimeAnchor, Timebase, WallClock
+from vonggac.video.recorder.camera_clock import CameraClock
 from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.recording_file import RecordingFile
+from vonggac.video.recorder.stamps import StampFault
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 from vonggac.video.volumes import MountedVolume
 
@@ -22,6 +24,12 @@ _DELAY_MARGIN = VIDEO_TIMESCALE // 30
 _GOLDEN = 0.618033988749895
 _HOLD_OFF_US = 5_000_000
 """After a failure to write, so long passes before the next attempt: a full disk is not asked at every key frame."""
+LONGEST_GROUP_US = 3_600_000_000
+"""A file ends at a key frame; one without any for so long is given up (`index.LONGEST_US` is twice that)."""
+_LOST_WORDS = {
+    Break.LOSS: "packets were lost; on at the next key frame",
+    Break.PARAMETERS: "the camera changed its parameters between key frames; on at the next key frame",
+}
 
 
 @dataclass(slots=True)
@@ -49,10 +57,11 @@ class TrackRecorder:
         pipeline: RecordingPipeline,
         live: LiveFeed,
         choose_volume: Callable[[], MountedVolume | None],
-        wall_us: Callable[[int], int],
+        timebase: Timebase,
         recording_s: int,
+        clock_tolerance_s: float = 10.0,
     ) -> None:
-        """`wall_us` turns monotonic nanoseconds into the wall clock; `choose_volume` gives None when there is none."""
+        """`choose_volume` gives None when there is none; `clock_tolerance_s`: by how much the camera's may be off."""
         self.counters = TrackCounters()
         self.parameters: VideoParameters | None = None
         self.account = account
@@ -61,7 +70,11 @@ class TrackRecorder:
         self._pipeline = pipeline
         self._live = live
         self._choose_volume = choose_volume
-        self._wall_us = wall_us
+        self.clock = CameraClock(clock_tolerance_s)
+        self.stamp_faults: set[StampFault] = set()
+        """What was wrong with its time stamps since somebody looked; whoever tells of it clears it."""
+        self._timebase = timebase
+        self._clock: WallClock = timebase.clock
         self._length_us = recording_s * 1_000_000
         # Rotation is staggered: each camera changes files at its own second of the minute.
         self._phase_us = int(number * _GOLDEN % 1 * self._length_us)
@@ -74,7 +87,8 @@ class TrackRecorder:
         self._rotate_at_us = 0
         self._hold_off_until_us = 0
         self._lost_from_us: int | None = None
-        self._clock_offset_us: int | None = None
+        self._lost_words = ""
+        self._waiting_since_ns = 0
 
     @property
     def recording(self) -> bool:
@@ -88,31 +102,53 @@ class TrackRecorder:
         counters.bytes += len(unit.data)
         if unit.key:
             counters.key_frames += 1
+            self._waiting_since_ns = 0
         if unit.lost_before:
             counters.lost_packets += unit.lost_before
             if self._file is not None:
                 self._file.lost_packets += unit.lost_before
-        if unit.parameters is not self.parameters:
-            self.parameters = unit.parameters
-        arrived_us = self._wall_us(unit.arrived_ns)
-        piece = self._assembler.add(unit)
+        self.parameters = unit.parameters
+        assembler = self._assembler
+        piece = assembler.add(unit)
         if piece is not None:
             self._take(piece)
             if piece.broken_by is not None:
                 self._seam(piece.broken_by)
-        if dropped := self._assembler.dropped:
-            self._assembler.dropped = 0
+        if dropped := assembler.dropped:
+            assembler.dropped = 0
             counters.dropped_frames += dropped
+            if assembler.waiting_for_key:
+                self._waiting_since_ns = self._waiting_since_ns or unit.arrived_ns
             return
-        if self._anchor is None:
-            self._begin_run(unit, arrived_us)
-        assert self._anchor is not None
-        self._anchor.observe(unit.pts - self._origin_pts, arrived_us)
         self._live.push(unit)
 
-    def clock_said(self, camera_us: int, arrived_ns: int) -> None:
-        """The camera's own clock read `camera_us` when its report arrived: kept with each recording."""
-        self._clock_offset_us = camera_us - self._wall_us(arrived_ns)
+    def clock_said(self, camera_us: int, arrived_ns: int) -> bool:
+        """The camera's own clock read `camera_us` when its report arrived; True when `clock` has news."""
+        return self.clock.said(camera_us, arrived_ns, self._timebase.wall_us(arrived_ns))
+
+    def without_key_frame_ns(self, now_ns: int) -> int:
+        """Return for how long pictures have come that cannot be recorded, since no key frame came before them."""
+        return now_ns - self._waiting_since_ns if self._waiting_since_ns else 0
+
+    def group_us(self, now_us: int) -> int:
+        """Return for how long a file waits for the key frame at which it could end."""
+        return max(0, now_us - self._rotate_at_us) if self._file is not None else 0
+
+    def no_key_frame(self, detail: str) -> None:
+        """Account for the time since pictures came without a key frame; the connection goes on."""
+        self._lost_from_us = None
+        self.account.away(GapReason.NO_KEY_FRAME, detail, self._timebase.wall_us(self._waiting_since_ns))
+
+    def clock_was_set(self, now_us: int, step_us: int) -> None:
+        """The server's clock, which read `now_us`, was set. A file ends with the groups that had come by then."""
+        self.clock.forget()
+        if self._file is not None:
+            return
+        if self._lost_from_us is not None:
+            self.account.lost(self._lost_from_us, now_us, self._lost_words)
+            self._lost_from_us = now_us + step_us
+        self.account.clock_was_set(now_us, step_us)
+        self._anchor = None
 
     def end_run(self, reason: GapReason, detail: str, now_us: int) -> None:
         """The connection is over: write what is there, and begin the gap."""
@@ -120,6 +156,8 @@ class TrackRecorder:
         if piece is not None:
             self._take(piece)
         self._finish_file()
+        if self._anchor is not None and (step_us := self._timebase.clock.base_us - self._clock.base_us):
+            self.account.clock_was_set(self.account.covered_until_us, step_us)
         self._forget_run()
         self.account.away(reason, detail, now_us)
 
@@ -134,30 +172,53 @@ class TrackRecorder:
 
     # From here on: one piece at a time.
 
-    def _begin_run(self, unit: AccessUnit, arrived_us: int) -> None:
-        self._anchor = TimeAnchor(arrived_us)
-        self._origin_pts = unit.pts
-        self._run = arrived_us
+    def _begin_run(self, piece: Piece) -> TimeAnchor:
+        self._clock = self._timebase.clock
+        first = piece.units[0]
+        self._run = self._clock.wall_us(first.arrived_ns)
+        self._origin_pts = first.pts
+        self._anchor = TimeAnchor(self._run)
+        return self._anchor
+
+    def _came_after_the_step(self, piece: Piece) -> bool:
+        # What came whole before it keeps the old time: the machine may have slept for hours in between.
+        return piece.units[-1].arrived_ns >= self._timebase.clock.since_ns
+
+    def _change_clock(self, piece: Piece, anchor: TimeAnchor) -> TimeAnchor:
+        """The server's clock was set since the piece before: a new run, and nothing lost."""
+        self._finish_file()
+        before, self._clock = self._clock, self._timebase.clock
+        step_us = self._clock.base_us - before.base_us
+        self.account.clock_was_set(self.account.covered_until_us, step_us)
+        first = piece.units[0]
+        self._run = anchor.wall_us(first.pts - self._origin_pts) + step_us
+        self._origin_pts = first.pts
+        self._anchor = TimeAnchor.continued(self._run)
+        return self._anchor
 
     def _seam(self, seam: Break) -> None:
         self._finish_file()
-        if seam is Break.LOSS:
+        if self._assembler.waiting_for_key and self.account.gap is None:
             self._lost_from_us = self.account.covered_until_us
+            self._lost_words = _LOST_WORDS[seam]
             self._live.break_off()
-        elif seam is Break.JUMP:
-            self._forget_run()
 
     def _forget_run(self) -> None:
         self._anchor = None
-        self._clock_offset_us = None
+        self.stamp_faults |= self._assembler.stamps.faults
         self._assembler = GroupAssembler()
         self._lost_from_us = None
+        self._waiting_since_ns = 0
+        self.clock.forget()
         self._live.break_off()
 
     def _take(self, piece: Piece) -> None:
         anchor = self._anchor
-        assert anchor is not None
-        begins = min(unit.pts for unit in piece.units) - self._origin_pts
+        if anchor is None:
+            anchor = self._begin_run(piece)
+        elif self._clock is not self._timebase.clock and piece.starts_group and self._came_after_the_step(piece):
+            anchor = self._change_clock(piece, anchor)
+        begins = max(0, min([unit.pts for unit in piece.units]) - self._origin_pts)
         begins_us = anchor.wall_us(begins)
         file = self._file
         if file is not None and piece.starts_group:
@@ -167,6 +228,7 @@ class TrackRecorder:
                 self._finish_file()
                 begins_us = anchor.wall_us(begins)
                 file = None
+        self._observe(piece, anchor)
         if file is None:
             if not piece.starts_group or begins_us < self._hold_off_until_us:
                 return  # the file before it failed: a later group begins a new one
@@ -183,6 +245,18 @@ class TrackRecorder:
         self.account.covers(end_us)
         self.counters.recorded_us += max(0, end_us - begins_us)
 
+    def _observe(self, piece: Piece, anchor: TimeAnchor) -> None:
+        if piece.jumps:
+            anchor.jumped()
+        faults = self._assembler.stamps.faults
+        if faults:
+            self.stamp_faults |= faults
+            faults.clear()
+        clock = self._clock
+        # Ticks of 90 kHz are 100,000/9 nanoseconds.
+        offset_us = clock.wall_us(piece.least_ns + self._origin_pts * 100_000 // 9)
+        anchor.observe(offset_us, clock.wall_us(piece.units[-1].arrived_ns))
+
     def _begin_file(self, piece: Piece, begins: int, begins_us: int) -> RecordingFile | None:
         volume = self._choose_volume()
         if volume is None:
@@ -193,9 +267,10 @@ class TrackRecorder:
         except UnusableParameters as error:
             self.account.away(GapReason.UNSUPPORTED, str(error), begins_us)
             return None
+        known = self.account.recorded_before(begins_us)
         begins_us = self.account.begins(begins_us)
         if self._lost_from_us is not None:
-            self.account.lost(self._lost_from_us, begins_us, "packets were lost; on at the next key frame")
+            self.account.lost(self._lost_from_us, begins_us, self._lost_words)
             self._lost_from_us = None
         file = RecordingFile(
             camera_id=self._camera_id,
@@ -207,6 +282,7 @@ class TrackRecorder:
             media_start=begins,
             start_us=begins_us,
             delay=_delay(piece),
+            name_may_be_taken=known,
         )
         self._file = file
         self._media_end = begins
@@ -224,10 +300,10 @@ class TrackRecorder:
         file, self._file = self._file, None
         if file is None or self._anchor is None:
             return
-        file.clock_offset_us = self._clock_offset_us
-        self._anchor.settle(self._media_end)
-        start_us, gap_ends = self.account.began(self._anchor.wall_us(file.media_start))
-        end_us = max(self._anchor.wall_us(self._media_end), start_us)
+        file.clock_offset_us = self.clock.offset_us
+        start_us, end_us = self._anchor.settle(file.media_start, self._media_end)
+        start_us, gap_ends = self.account.began(start_us)
+        end_us = max(end_us, start_us + 1)
         self.account.recorded(start_us, end_us)
         self._pipeline.finish(file, start_us, end_us, gap_ends)
 

@@ -14,10 +14,11 @@ from vonggac.core.backoff import BackOff
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
-from vonggac.video.recorder.camera import TrackRecorder
+from vonggac.video.recorder.camera import LONGEST_GROUP_US, TrackRecorder
 from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
 from vonggac.video.recorder.reading import WATCHED_PAUSE_S, ReadingRound, pause_s
 from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, receive_window
+from vonggac.video.rtsp.session import ArrivedReport
 from vonggac.video.stream import AccessUnit
 
 BACK_OFF_FIRST_S = 1.0
@@ -30,6 +31,12 @@ ASSUMED_SESSION_S = 60
 """For so long a camera keeps a session whose end it was not told, where it has not said otherwise (RFC 2326 §12.37)."""
 HEALTHY_S = 30.0
 """A connection that recorded for so long was a good one: the next failure begins at the first back-off again."""
+KEY_FRAME_PATIENCE_S = 600.0
+"""A camera whose new connections bring no key frame either is left waiting for ever longer, up to this."""
+_NO_KEY_FRAME = (
+    "The camera sends pictures, but no key frame has come for {:.0f} s: without one nothing can be decoded. "
+    "Set its key-frame (I-frame) interval to 1 to 2 s."
+)
 ASSUMED_BITS_PER_S = 4_000_000.0
 """Bit rate for which a socket's window is made, until the camera's own is known."""
 
@@ -87,6 +94,7 @@ class CameraConnection:
         self._kept_until_us = self._kept_from_before(now_us())
         self._pause_s = 0.0
         self._seen = (0, 0.0)
+        self._patience_s = settings.key_frame_seconds
 
     async def run(self) -> None:
         """Record until cancelled; never returns by itself."""
@@ -122,9 +130,28 @@ class CameraConnection:
         connection.check_alive()
         (before, at), now = self._seen, time.monotonic()
         self._seen = (connection.session.bytes_received, now)
-        if (arrived := connection.session.last_sender_report) is not None:
-            self.track.clock_said(arrived.report.ntp_unix_us, arrived.arrived_ns)
+        self._look_for_key_frame(connection)
         self._fit_pause(connection, (self._seen[0] - before) * 8 / max(now - at, 0.001))
+
+    @property
+    def sender_report(self) -> ArrivedReport | None:
+        """What the camera last said of its clock on this connection."""
+        return None if self._connection is None else self._connection.session.last_sender_report
+
+    def _look_for_key_frame(self, connection: RtspConnection) -> None:
+        """Connect anew where no key frame comes: many cameras send one when they are asked to play."""
+        waited_s = self.track.without_key_frame_ns(time.monotonic_ns()) / 1e9
+        if waited_s >= self._settings.key_frame_seconds:
+            words = _NO_KEY_FRAME.format(waited_s)
+            self.track.no_key_frame(words)
+            if waited_s < self._patience_s:
+                return  # it is away already: this connection is another try
+            self._patience_s = min(2 * self._patience_s, KEY_FRAME_PATIENCE_S)
+        elif (group_us := self.track.group_us(self._now_us())) > LONGEST_GROUP_US:
+            words = _NO_KEY_FRAME.format(group_us / 1e6)
+        else:
+            return
+        connection.give_up(RtspError("no_key_frame", words))
 
     async def _record_once(self) -> None:
         address = CameraAddress.parse(self.source.url)
@@ -210,6 +237,7 @@ class CameraConnection:
         self.track.add(unit)
         if self.state.state is not State.RECORDING and self.track.recording:
             self._become(State.RECORDING)
+            self._patience_s = self._settings.key_frame_seconds
             self._log.info("camera is recorded", camera=self.source.name, number=self.source.number)
 
     def _away(self, reason: GapReason, detail: str) -> None:

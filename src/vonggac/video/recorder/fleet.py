@@ -29,6 +29,7 @@ from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.reading import ReadingRound
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
 from vonggac.video.recorder.start import CameraPast
+from vonggac.video.recorder.timekeeping import Timekeeping
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
 TICK_S = 1.0
@@ -88,6 +89,7 @@ class Fleet:
             reserve_bytes=self._reserve_bytes,
             on_failure=self._write_failed_on_thread,
         )
+        self._timekeeping = Timekeeping(self.pipeline.change, self._limit)
 
     async def start(self) -> None:
         """Start the threads and the clockwork."""
@@ -140,6 +142,7 @@ class Fleet:
         for camera_id, source in wanted.items():
             if camera_id not in self._cameras:
                 self._cameras[camera_id] = self._start_camera(source, pasts.get(camera_id) or CameraPast())
+        self._timekeeping.forget_others()
 
     def _start_camera(self, source: CameraSource, past: CameraPast) -> RecordedCamera:
         account = self._accounts.get(source.id)
@@ -163,8 +166,9 @@ class Fleet:
             pipeline=self.pipeline,
             live=live,
             choose_volume=self._choose_volume,
-            wall_us=self.wall_us,
+            timebase=self._timebase,
             recording_s=self._settings.recorder.recording_seconds,
+            clock_tolerance_s=self._settings.recorder.clock_tolerance_seconds,
         )
         connection = CameraConnection(
             source,
@@ -229,8 +233,9 @@ class Fleet:
                 self._log.warning("the clock was set: every camera begins a new run", step_s=step_us / 1e6)
             for camera in self._cameras.values():
                 if step_us:
-                    camera.track.end_run(GapReason.UNKNOWN, f"the clock was set by {step_us / 1e6:+.1f} s", now_us)
+                    camera.track.clock_was_set(now_us - step_us, step_us)
                 camera.connection.tick()
+                self._timekeeping.look(camera.source, camera.track, camera.connection.sender_report)
             if time.monotonic() - told >= STATUS_S:
                 told = time.monotonic()
                 self._tell_status(list(self._cameras.values()))
@@ -268,6 +273,7 @@ class Fleet:
             "reconnects": camera.connection.reconnects,
             "passed_us": passed_us,
             "recorded_us": recorded_us,
+            "clock_offset_us": camera.track.clock.offset_us,
         }
         camera.told_frames, camera.told_bytes = counters.frames, counters.bytes
         return row

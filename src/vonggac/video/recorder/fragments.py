@@ -17,7 +17,7 @@ class Fragment:
     duration: int
     """Ticks from the first decode time to where the next fragment may begin."""
     bent: bool
-    """True when the camera's times repeated or ran backwards and had to be moved."""
+    """True when the camera's times were mended, here or on the way to here (see `stamps`)."""
 
 
 class FragmentBuilder:
@@ -57,4 +57,4 @@ class FragmentBuilder:
             key=piece.starts_group,
         )
         self._end = timing.end
-        return Fragment(header, timing.end - timing.base_decode_time, timing.moved > 0)
+        return Fragment(header, timing.end - timing.base_decode_time, timing.moved > 0 or piece.mended)

@@ -315,6 +315,8 @@ def _apply(session: Session, batch: list[IndexChange | RecordingFile]) -> None:
     opened: list[RecordingFile] = []
     for item in [*batch, None]:
         if isinstance(item, RecordingFile):
+            if item.name_may_be_taken:
+                item.path = index.free_path(session, item.row(), {other.path for other in opened})
             opened.append(item)
             continue
         if opened:

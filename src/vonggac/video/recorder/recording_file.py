@@ -45,6 +45,8 @@ class RecordingFile:
     start_us: int
     delay: int
     """Ticks by which decoding precedes showing, for cameras that reorder pictures."""
+    name_may_be_taken: bool = False
+    """True where the clock was set back: a recording of then may bear the name of this one."""
     id: int = 0
     """Key of its row; 0 until the index thread has opened it."""
     end_us: int = 0

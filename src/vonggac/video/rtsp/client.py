@@ -224,6 +224,11 @@ class RtspConnection:
             self._lose(error)
         return not self._over
 
+    def give_up(self, error: RtspError) -> None:
+        """Have `ended` raise this error; the connection stays open for whoever holds it to close it in order."""
+        if not self._ended.done():
+            self._ended.set_result(error)
+
     async def ended(self) -> NoReturn:
         """Wait until the connection ends, and raise the RtspError that says why ("closed" after `close`)."""
         raise await asyncio.shield(self._ended)

@@ -12,6 +12,7 @@ Reason = Literal[
     "not_found",  # the camera answers, but has no such stream
     "timed_out",  # no answer within the time allowed
     "stalled",  # connected and playing, but no pictures come
+    "no_key_frame",  # pictures come, but none that decoding can begin with
     "closed",  # the camera ended the connection
     "protocol",  # what it sends is not RTSP, or not in step
     "unsupported",  # there is no video in it that can be recorded
