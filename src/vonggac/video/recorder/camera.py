@@ -22,6 +22,7 @@ _DELAY_MARGIN = VIDEO_TIMESCALE // 30
 _GOLDEN = 0.618033988749895
 _HOLD_OFF_US = 5_000_000
 """After a failure to write, so long passes before the next attempt: a full disk is not asked at every key frame."""
+_TOO_SLOW = "the disk is too slow: the write queue is full"
 
 
 @dataclass(slots=True)
@@ -51,8 +52,16 @@ class TrackRecorder:
         choose_volume: Callable[[], MountedVolume | None],
         wall_us: Callable[[int], int],
         recording_s: int,
+        leave_volume: Callable[[MountedVolume], bool] = lambda _volume: False,
+        why_no_volume: Callable[[], tuple[GapReason, str]] = lambda: (
+            GapReason.VOLUME_LOST,
+            "no volume can be written",
+        ),
     ) -> None:
-        """`wall_us` turns monotonic nanoseconds into the wall clock; `choose_volume` gives None when there is none."""
+        """`wall_us` turns monotonic nanoseconds into the wall clock; `choose_volume` gives None when there is none.
+
+        `leave_volume` says of the volume being written to whether to go on in a new file on a better one.
+        """
         self.counters = TrackCounters()
         self.parameters: VideoParameters | None = None
         self.account = account
@@ -61,6 +70,8 @@ class TrackRecorder:
         self._pipeline = pipeline
         self._live = live
         self._choose_volume = choose_volume
+        self._leave_volume = leave_volume
+        self._why_no_volume = why_no_volume
         self._wall_us = wall_us
         self._length_us = recording_s * 1_000_000
         # Rotation is staggered: each camera changes files at its own second of the minute.
@@ -128,8 +139,10 @@ class TrackRecorder:
         if recording is not self._file:
             return
         self._media_end = recording.media_end
+        recording.failure_accounted = True
         self._finish_file()
-        self._hold_off_until_us = now_us + _HOLD_OFF_US
+        if not self._leave_volume(recording.volume):  # no better one: not asked at every key frame
+            self._hold_off_until_us = now_us + _HOLD_OFF_US
         self.account.away(reason, detail, now_us)
 
     # From here on: one piece at a time.
@@ -163,7 +176,8 @@ class TrackRecorder:
         if file is not None and piece.starts_group:
             delay = _delay(piece)
             reordered_more = delay > file.delay + _DELAY_MARGIN
-            if begins_us >= self._rotate_at_us or reordered_more or piece.parameters != file.parameters:
+            changed = reordered_more or piece.parameters != file.parameters
+            if begins_us >= self._rotate_at_us or changed or self._leave_volume(file.volume):
                 self._finish_file()
                 begins_us = anchor.wall_us(begins)
                 file = None
@@ -176,7 +190,7 @@ class TrackRecorder:
         if not self._pipeline.append(file, piece):
             self._finish_file()
             self._hold_off_until_us = begins_us + _HOLD_OFF_US
-            self.account.away(GapReason.DISK, "the disk is too slow: the write queue is full", begins_us)
+            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
             return
         self._media_end = _end_pts(piece) - self._origin_pts
         end_us = anchor.wall_us(self._media_end)
@@ -186,7 +200,10 @@ class TrackRecorder:
     def _begin_file(self, piece: Piece, begins: int, begins_us: int) -> RecordingFile | None:
         volume = self._choose_volume()
         if volume is None:
-            self.account.away(GapReason.VOLUME_LOST, "no volume can be written", begins_us)
+            self.account.away(*self._why_no_volume(), begins_us)
+            return None
+        if not self._pipeline.has_room(volume):
+            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
             return None
         try:
             init_segment(piece.parameters, presentation_delay=0)
