@@ -222,7 +222,10 @@ def free_port() -> int:
 
 
 def metrics(port: int) -> dict[str, float]:
-    """Return the figures that a role serves for Prometheus, those without labels."""
+    """Return the figures that a role serves for Prometheus; one of several volumes or cameras as their sum."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(\w+) ([0-9.e+-]+)$", text, re.MULTILINE)}
+    figures: dict[str, float] = {}
+    for name, value in re.findall(r"^(\w+)(?:{[^\n]*})? ([0-9.e+-]+)$", text, re.MULTILINE):
+        figures[name] = figures.get(name, 0.0) + float(value)
+    return figures

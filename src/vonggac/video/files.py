@@ -24,6 +24,7 @@ from vonggac.video import evidence, index
 from vonggac.video.index import HOUR_US, CompletedRecording, Interval, OpenedRecording
 from vonggac.video.models import GapReason, Garbage, Recording, RecordingState
 from vonggac.video.mp4 import RecordingDamaged, ScannedRecording, codec_string, group_table, scan
+from vonggac.video.settling import settle
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume
 
@@ -80,10 +81,18 @@ class Finding:
         return self.row is not None and self.row.sha256 is not None
 
 
-def cut_torn_tail(path: Path) -> tuple[ScannedRecording, int]:
-    """Cut a file after its last whole fragment and sync it; returns what is in it and how many bytes were cut."""
+def cut_torn_tail(
+    path: Path, *, verify_from: int | None = None, distrust_cache: bool = False
+) -> tuple[ScannedRecording, int]:
+    """Cut a file after its last whole fragment and sync it; returns what is in it and how many bytes were cut.
+
+    `verify_from` as `scan` has it. `distrust_cache` has the system forget what it holds of the file first.
+    """
     with path.open("r+b") as file:
-        scanned = scan(file)
+        if distrust_cache:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        scanned = scan(file, verify_from=verify_from)
         excess = os.fstat(file.fileno()).st_size - scanned.valid_end
         if excess > 0 and scanned.groups:
             file.truncate(scanned.valid_end)
@@ -326,6 +335,7 @@ def _corrected(row: Recording, path: Path) -> Callable[[Session], None]:
     if row.end_us is not None and done.media_duration == row.media_duration:
         # All of it is there: when it ended was known better from the arrival of its last picture.
         done = replace(done, end_us=row.end_us)
+    done = replace(done, end_us=min(done.end_us, row.end_us or done.end_us))
 
     def change(session: Session) -> None:
         if not _unchanged(session, row):
@@ -361,7 +371,9 @@ def _adopted(volume: MountedVolume, camera_id: uuid.UUID, relative: str) -> Call
 
     def change(session: Session) -> None:
         (row_id,) = index.open_recordings(session, [opened])
-        index.complete_recording(session, completed(row_id, camera_id, start_us, scanned))
+        done = completed(row_id, camera_id, start_us, scanned)
+        end_us = settle(session, session.get_one(Recording, row_id), done.end_us, "", GapReason.UNKNOWN)
+        index.complete_recording(session, replace(done, end_us=end_us))
 
     return change
 

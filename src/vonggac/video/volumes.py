@@ -6,6 +6,8 @@ it is another disk), and nothing is written: so the root disk is not filled in i
 
 from __future__ import annotations
 
+import enum
+import errno
 import os
 import uuid
 from dataclasses import dataclass
@@ -26,9 +28,50 @@ class VolumeLost(VonggacError):
     """The folder of a volume is away, or it is another volume's."""
 
 
+class VolumeState(enum.StrEnum):
+    """What a volume is good for now."""
+
+    OK = "ok"
+    FULL = "full"
+    """No more free than the reserve."""
+    READ_ONLY = "read_only"
+    FAILING = "failing"
+    """It refuses to be read or written (EIO)."""
+    MISSING = "missing"
+    """No marker: its disk is not mounted."""
+    FOREIGN = "foreign"
+    """The marker of another volume: the wrong disk is mounted."""
+    HANGING = "hanging"
+    """It does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeCondition:
+    """A volume's state, in plain words what to do about it, and its room in bytes (0 where it is not known)."""
+
+    state: VolumeState
+    words: str = ""
+    free_bytes: int = 0
+    total_bytes: int = 0
+
+
+_STATES = {
+    VolumeState.FULL: (errno.ENOSPC, errno.EDQUOT),
+    VolumeState.READ_ONLY: (errno.EROFS, errno.EPERM, errno.EACCES),
+    VolumeState.MISSING: (
+        errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ENOMEDIUM,
+    ),
+}  # fmt: skip
+
+
+def state_of(number: int | None) -> VolumeState:
+    """Return what the error number of a failed call says of the volume; FAILING for whatever is not known better."""
+    return next((state for state, numbers in _STATES.items() if number in numbers), VolumeState.FAILING)
+
+
 @dataclass(frozen=True, slots=True)
 class MountedVolume:
-    """A volume whose marker was seen."""
+    """A volume as the database knows it. Whether it is mounted, `look` and `verify` say."""
 
     id: uuid.UUID
     path: Path
@@ -45,6 +88,41 @@ class MountedVolume:
         """Raise VolumeLost unless the marker in the folder is this volume's."""
         if (found := _marker(self.path)) != self.id:
             raise VolumeLost(_lost(self.path, found))
+
+    def look(self, reserve_bytes: int) -> VolumeCondition:
+        """Return its condition by reading the marker and asking the file system. Never raises; a dead mount blocks."""
+        try:
+            found = uuid.UUID((self.path / MARKER).read_text("ascii").strip())
+            status = os.statvfs(self.path)
+        except OSError as error:
+            return self.refused(error.errno)
+        except ValueError:
+            return VolumeCondition(VolumeState.FOREIGN, f"The marker {self.path / MARKER} is not readable as one.")
+        free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
+        if found != self.id:
+            return VolumeCondition(VolumeState.FOREIGN, _lost(self.path, found), free, total)
+        if status.f_flag & os.ST_RDONLY:
+            return VolumeCondition(VolumeState.READ_ONLY, self.refused(errno.EROFS).words, free, total)
+        if free < reserve_bytes:
+            words = (
+                f"The volume {self.path} is full: {_megabytes(free)} free, {_megabytes(reserve_bytes)} are kept as "
+                "reserve. Delete something or add a volume."
+            )
+            return VolumeCondition(VolumeState.FULL, words, free, total)
+        return VolumeCondition(VolumeState.OK, "", free, total)
+
+    def refused(self, number: int | None, words: str = "") -> VolumeCondition:
+        """Return the condition that a failed call tells of: its error number, and the words that came with it."""
+        state = state_of(number)
+        said = words or (os.strerror(number) if number else "it refuses to be used")
+        if state is VolumeState.MISSING:
+            return VolumeCondition(state, _lost(self.path, None))
+        advice = {
+            VolumeState.FULL: "Delete something or add a volume.",
+            VolumeState.READ_ONLY: "Is it mounted for writing? After a fault of the disk the system mounts it so: "
+            "look at dmesg.",
+        }.get(state, "Look at dmesg, and have a disk ready to replace it.")
+        return VolumeCondition(state, f"The volume {self.path} cannot be written: {said}. {advice}")
 
 
 def create_volume(session: Session, path: Path, now: datetime) -> Volume:
@@ -75,12 +153,17 @@ def create_volume(session: Session, path: Path, now: datetime) -> Volume:
     return volume
 
 
+def known(session: Session) -> list[MountedVolume]:
+    """Return every volume of the database, oldest first, without looking at the disks."""
+    query = sa.select(Volume).order_by(Volume.created_at)
+    return [MountedVolume(volume.id, Path(volume.path)) for volume in session.scalars(query)]
+
+
 def mounted(session: Session) -> tuple[list[MountedVolume], list[str]]:
     """Return the volumes that are there, and in plain words what is wrong with the others."""
     there: list[MountedVolume] = []
     faults: list[str] = []
-    for volume in session.scalars(sa.select(Volume).order_by(Volume.created_at)):
-        candidate = MountedVolume(volume.id, Path(volume.path))
+    for candidate in known(session):
         try:
             candidate.verify()
         except VolumeLost as fault:
@@ -110,3 +193,7 @@ def _lost(path: Path, found: uuid.UUID | None) -> str:
     if found is None:
         return f"The volume {path} is not there (no {MARKER} in it). Is its disk mounted?"
     return f"At {path} lies another volume ({found}). Is the right disk mounted there?"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -42,6 +42,9 @@ class NotedPipeline:
     def change(self, work: Callable[[Session], None]) -> None:
         self.changes.append(work)
 
+    def has_room(self, volume: MountedVolume) -> bool:
+        return not self.full
+
     def begin(self, recording: RecordingFile) -> None:
         self.begun.append(recording)
 

@@ -34,7 +34,7 @@ from vonggac.video.recorder.connection import FULL_PAUSE_S, LOCK_PAUSE_S, Camera
 from vonggac.video.recorder.fleet import Fleet
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.reading import ReadingRound
-from vonggac.video.volumes import create_volume, mounted
+from vonggac.video.volumes import create_volume
 
 SECOND = 1_000_000
 DISTRICT = 102
@@ -233,10 +233,10 @@ def fleet_of(database: Database, port: int, names: list[str], **options: Any) ->
         news = [new_camera(name=name, url=f"rtsp://127.0.0.1:{port}/{name}", unit_id=root) for name in names]
         cameras.add_cameras(session, box, news)
     with database.read() as session:
-        sources, (volumes, _) = cameras.sources(session, box), mounted(session)
+        sources = cameras.sources(session, box)
     recorder = RecorderSettings(stall_seconds=60, **options)
     settings = msgspec.structs.replace(Settings(), recorder=recorder)
-    return Fleet("recorder", database, settings, volumes, rng=random.Random(7)), sources
+    return Fleet("recorder", database, settings, lambda _volume, _again, _step: None, rng=random.Random(7)), sources
 
 
 @pytest.mark.slow

@@ -42,31 +42,39 @@ class FailingDisk(SystemDisk):
         self.log: list[str] = []
         self.hold = threading.Event()
         self.hold.set()
+        self.stalled: Path | None = None
+        """While `hold` is not set, only what lies below this folder stalls; None: everything."""
+        self._paths: dict[int, Path] = {}
+        self.synced: set[Path] = set()
 
-    def _call(self, name: str) -> None:
-        self.hold.wait(10)
+    def _call(self, name: str, path: Path | None = None) -> None:
+        if self.stalled is None or path is None or self.stalled in path.parents:
+            self.hold.wait(60)
         self.log.append(name)
         if name in self.fail and self.log.count(name) >= self.fail[name]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def create(self, path: Path) -> int:
-        self._call("create")
-        return super().create(path)
+        self._call("create", path)
+        descriptor = super().create(path)
+        self._paths[descriptor] = path
+        return descriptor
 
     def append(self, descriptor: int, buffers: Sequence[Buffer]) -> None:
         try:
-            self._call("append")
+            self._call("append", self._paths.get(descriptor))
         except OSError:
             super().append(descriptor, [bytes(buffers[0])[:50]])  # a torn write, as a full disk leaves it
             raise
         super().append(descriptor, buffers)
 
     def sync(self, descriptor: int) -> None:
-        self._call("sync")
+        self._call("sync", self._paths.get(descriptor))
         super().sync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
-        self._call("sync_folder")
+        self._call("sync_folder", path)
+        self.synced.add(path)
         super().sync_folder(path)
 
 
@@ -90,6 +98,9 @@ class Bench:
             session.flush()
             self.camera_id: uuid.UUID = camera.id
             self.volume = MountedVolume(volume.id, Path(volume.path))
+            other = create_volume(session, path / "other", NOW)
+            session.flush()
+            self.other = MountedVolume(other.id, Path(other.path))
         self.pipeline = RecordingPipeline(
             database,
             queue_bytes=queue_bytes,
@@ -100,9 +111,9 @@ class Bench:
         )
         self.pipeline.start()
 
-    def recording(self, second: int = 0) -> RecordingFile:
+    def recording(self, second: int = 0, volume: MountedVolume | None = None) -> RecordingFile:
         file = RecordingFile(
-            camera_id=self.camera_id, camera_folder="c-1", volume=self.volume, parameters=PARAMETERS, run=1,
+            camera_id=self.camera_id, camera_folder="c-1", volume=volume or self.volume, parameters=PARAMETERS, run=1,
             origin_pts=0, media_start=second * 90_000, start_us=second * 1_000_000, delay=0,
         )  # fmt: skip
         self.pipeline.begin(file)
@@ -117,7 +128,8 @@ class Bench:
 
 
 def piece(second: int, size: int = 1000) -> Piece:
-    units = [AccessUnit(second * 90_000 + n * 6000, n == 0, bytearray(size), PARAMETERS, 0) for n in range(15)]
+    picture = (size - 4).to_bytes(4, "big") + b"\x65" * (size - 4)
+    units = [AccessUnit(second * 90_000 + n * 6000, n == 0, bytearray(picture), PARAMETERS, 0) for n in range(15)]
     return Piece(units, True, size * 15, (second + 1) * 90_000)
 
 
@@ -128,7 +140,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
     made = Bench(database, tmp_path)
     yield made
     made.disk.hold.set()
-    if made.pipeline._write_thread.is_alive():
+    if made.pipeline.alive:
         made.pipeline.stop()
     database.close()
 
@@ -262,3 +274,125 @@ def test_recovery_drops_a_recording_without_a_picture_and_leaves_those_on_an_abs
     assert report.dropped == 1
     assert bench.rows() == []
     assert bench.files() == []
+
+
+def frames(bench: Bench) -> dict[uuid.UUID, tuple[RecordingState, int]]:
+    return {row.volume_id: (RecordingState(row.state), row.frames) for row in bench.rows()}
+
+
+def stall(bench: Bench, volume: MountedVolume) -> None:
+    bench.disk.stalled = volume.path
+    bench.disk.hold.clear()
+
+
+def test_a_stalled_disk_loses_nothing_that_the_queue_holds_and_goes_on_by_itself(bench: Bench) -> None:
+    file = bench.recording()
+    stall(bench, bench.volume)
+    assert all(bench.pipeline.append(file, piece(second)) for second in range(30))
+    bench.disk.hold.set()
+    bench.pipeline.finish(file, 0, 30_000_000)
+    bench.pipeline.stop()
+    assert frames(bench) == {bench.volume.id: (RecordingState.COMPLETE, 450)}
+    assert bench.failures == []
+
+
+def test_a_stalled_disk_holds_up_only_itself_and_leaves_the_others_their_share(
+    bench: Bench, wait: Callable[..., None]
+) -> None:
+    slow, quick = bench.recording(), bench.recording(volume=bench.other)
+    assert bench.pipeline.flush_index()
+    stall(bench, bench.volume)
+    while bench.pipeline.append(slow, piece(0, 5000)):
+        pass
+    assert not bench.pipeline.has_room(bench.volume)
+    for second in range(40):
+        assert bench.pipeline.append(quick, piece(second, 5000))
+        wait(lambda: bench.pipeline.writers[bench.other.id].queued_bytes == 0, "the disk that does not stall")
+    bench.pipeline.finish(quick, 0, 40_000_000)
+    wait(lambda: frames(bench).get(bench.other.id) == (RecordingState.COMPLETE, 600), "the finished recording")
+
+
+def test_the_end_does_not_wait_for_a_disk_that_hangs_and_saves_what_lies_on_the_others(
+    bench: Bench, wait: Callable[..., None]
+) -> None:
+    hanging, good = bench.recording(), bench.recording(volume=bench.other)
+    bench.pipeline.append(hanging, piece(0))
+    wait(lambda: bench.pipeline.queued_bytes == 0, "the first group")
+    stall(bench, bench.volume)
+    for file in (hanging, good):
+        bench.pipeline.append(file, piece(1))
+        bench.pipeline.finish(file, 0, 2_000_000)
+    bench.pipeline.stop(timeout_s=3)
+    assert frames(bench)[bench.other.id] == (RecordingState.COMPLETE, 15)
+    assert frames(bench)[bench.volume.id][0] == RecordingState.OPEN
+    assert recover(bench.database, [bench.volume]).finished == 1
+    assert frames(bench)[bench.volume.id] == (RecordingState.RECOVERED, 15)
+
+
+def test_after_a_failed_sync_every_open_file_of_that_volume_is_closed_and_of_no_other(
+    bench: Bench, wait: Callable[..., None]
+) -> None:
+    first, second, elsewhere = bench.recording(), bench.recording(1), bench.recording(volume=bench.other)
+    assert bench.pipeline.flush_index()
+    bench.disk.fail["sync"] = 1
+    bench.pipeline.append(first, piece(0))
+    wait(lambda: len(bench.failures) == 2, "the failures")
+    assert first.failure is not None
+    assert second.failure is not None
+    assert elsewhere.failure is None
+
+
+def test_what_was_counted_on_and_not_written_after_all_becomes_a_gap(bench: Bench) -> None:
+    """The camera had gone on to its next file when the disk refused what still waited for this one."""
+    bench.disk.fail["append"] = 3  # the head and one group
+    file = bench.recording()
+    for second in range(4):
+        bench.pipeline.append(file, piece(second))
+    bench.pipeline.finish(file, 0, 4_000_000)
+    bench.pipeline.stop()
+    (row,) = bench.rows()
+    assert (row.state, row.start_us, row.end_us, row.frames) == (RecordingState.COMPLETE, 0, 1_000_000, 15)
+    with bench.database.read() as session:
+        (gap,) = session.scalars(sa.select(Gap))
+    assert (gap.start_us, gap.end_us, gap.reason) == (1_000_000, 4_000_000, GapReason.DISK)
+    assert "No space left" in gap.detail
+
+
+def test_a_database_on_a_full_disk_is_waited_for_and_nothing_that_the_queue_holds_is_lost(
+    tmp_path: Path, wait: Callable[..., None]
+) -> None:
+    """SQLite's own limit of pages: every write that needs another page fails with "database or disk is full"."""
+    database = Database(f"sqlite:///{tmp_path / 'vonggac.db'}")
+    schema.upgrade(database)
+    full = threading.Event()
+
+    def limit_pages(connection: sa.Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar() if full.is_set() else 1 << 30
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    sa.event.listen(database.engine, "begin", limit_pages)
+    bench = Bench(database, tmp_path)
+    full.set()
+    files = [bench.recording(second) for second in range(300)]
+    for second, file in enumerate(files):
+        assert bench.pipeline.append(file, piece(second, 100))
+        bench.pipeline.finish(file, second * 1_000_000, (second + 1) * 1_000_000)
+    wait(lambda: bench.pipeline.index_waits, "a commit that fails")
+    full.clear()
+    bench.pipeline.stop(timeout_s=40)
+    rows = bench.rows()
+    assert len(rows) == 300
+    assert {(row.state, row.frames) for row in rows} == {(RecordingState.COMPLETE, 15)}
+    assert not bench.pipeline.index_waits
+    database.close()
+
+
+def test_folders_that_a_killed_recorder_made_are_synced_before_a_row_relies_on_them(bench: Bench) -> None:
+    file = bench.recording()
+    file.absolute.parent.mkdir(parents=True)
+    bench.pipeline.append(file, piece(0))
+    bench.pipeline.finish(file, 0, 1_000_000)
+    bench.pipeline.stop()
+    hour = file.absolute.parent
+    assert bench.disk.synced == {hour, *hour.parents[:3]}
+    assert bench.volume.path in bench.disk.synced

@@ -299,6 +299,12 @@ def _follows(table: SampleTable, before: ScannedGroup) -> bool:
 
 
 def _payload_is_whole(file: BinaryIO, table: SampleTable) -> bool:
+    # A lost sector may hold no more of this fragment than its tail, too short to be recognised as above. No unit ends
+    # with a zero byte (H.264 §7.4.1), so a tail of nothing but zeros from the sector's beginning on is a lost one.
+    last_sector = (table.end - 1) // len(_LOST_SECTOR) * len(_LOST_SECTOR)
+    file.seek(max(table.payload, last_sector))
+    if not any(file.read(table.end - max(table.payload, last_sector))):
+        return False
     file.seek(table.payload)
     for size in table.sizes:
         data = file.read(size)

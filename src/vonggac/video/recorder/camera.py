@@ -30,6 +30,7 @@ _LOST_WORDS = {
     Break.LOSS: "packets were lost; on at the next key frame",
     Break.PARAMETERS: "the camera changed its parameters between key frames; on at the next key frame",
 }
+_TOO_SLOW = "the disk is too slow: the write queue is full"
 
 
 @dataclass(slots=True)
@@ -60,8 +61,16 @@ class TrackRecorder:
         timebase: Timebase,
         recording_s: int,
         clock_tolerance_s: float = 10.0,
+        leave_volume: Callable[[MountedVolume], bool] = lambda _volume: False,
+        why_no_volume: Callable[[], tuple[GapReason, str]] = lambda: (
+            GapReason.VOLUME_LOST,
+            "no volume can be written",
+        ),
     ) -> None:
-        """`choose_volume` gives None when there is none; `clock_tolerance_s`: by how much the camera's may be off."""
+        """`choose_volume` gives None when there is none; `clock_tolerance_s`: by how much the camera's may be off.
+
+        `leave_volume` says of the volume being written to whether to go on in a new file on a better one.
+        """
         self.counters = TrackCounters()
         self.parameters: VideoParameters | None = None
         self.account = account
@@ -75,6 +84,8 @@ class TrackRecorder:
         """What was wrong with its time stamps since somebody looked; whoever tells of it clears it."""
         self._timebase = timebase
         self._clock: WallClock = timebase.clock
+        self._leave_volume = leave_volume
+        self._why_no_volume = why_no_volume
         self._length_us = recording_s * 1_000_000
         # Rotation is staggered: each camera changes files at its own second of the minute.
         self._phase_us = int(number * _GOLDEN % 1 * self._length_us)
@@ -166,8 +177,10 @@ class TrackRecorder:
         if recording is not self._file:
             return
         self._media_end = recording.media_end
+        recording.failure_accounted = True
         self._finish_file()
-        self._hold_off_until_us = now_us + _HOLD_OFF_US
+        if not self._leave_volume(recording.volume):  # no better one: not asked at every key frame
+            self._hold_off_until_us = now_us + _HOLD_OFF_US
         self.account.away(reason, detail, now_us)
 
     # From here on: one piece at a time.
@@ -224,7 +237,8 @@ class TrackRecorder:
         if file is not None and piece.starts_group:
             delay = _delay(piece)
             reordered_more = delay > file.delay + _DELAY_MARGIN
-            if begins_us >= self._rotate_at_us or reordered_more or piece.parameters != file.parameters:
+            changed = reordered_more or piece.parameters != file.parameters
+            if begins_us >= self._rotate_at_us or changed or self._leave_volume(file.volume):
                 self._finish_file()
                 begins_us = anchor.wall_us(begins)
                 file = None
@@ -238,7 +252,7 @@ class TrackRecorder:
         if not self._pipeline.append(file, piece):
             self._finish_file()
             self._hold_off_until_us = begins_us + _HOLD_OFF_US
-            self.account.away(GapReason.DISK, "the disk is too slow: the write queue is full", begins_us)
+            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
             return
         self._media_end = _end_pts(piece) - self._origin_pts
         end_us = anchor.wall_us(self._media_end)
@@ -260,7 +274,10 @@ class TrackRecorder:
     def _begin_file(self, piece: Piece, begins: int, begins_us: int) -> RecordingFile | None:
         volume = self._choose_volume()
         if volume is None:
-            self.account.away(GapReason.VOLUME_LOST, "no volume can be written", begins_us)
+            self.account.away(*self._why_no_volume(), begins_us)
+            return None
+        if not self._pipeline.has_room(volume):
+            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
             return None
         try:
             init_segment(piece.parameters, presentation_delay=0)

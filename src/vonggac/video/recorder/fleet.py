@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sqlalchemy.exc import OperationalError
+
 from vonggac.cameras.service import CameraSource
 from vonggac.core.clock import Clock, SystemClock
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import Settings
-from vonggac.video import index
-from vonggac.video.index import HourSums
+from vonggac.video import index, volumes
 from vonggac.video.models import GapReason
 from vonggac.video.mp4 import codec_string
 from vonggac.video.recorder.account import CameraAccount
@@ -28,13 +29,14 @@ from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.reading import ReadingRound
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
-from vonggac.video.recorder.start import CameraPast
+from vonggac.video.recorder.start import CameraPast, open_account
 from vonggac.video.recorder.timekeeping import Timekeeping
-from vonggac.video.volumes import MountedVolume, VolumeLost
+from vonggac.video.recorder.volume_faults import FaultTeller
+from vonggac.video.recorder.volume_watch import VolumeWatch, Welcome
 
 TICK_S = 1.0
 STATUS_S = 5.0
-VOLUMES_S = 10.0
+VOLUMES_S = 2.0
 
 
 @dataclass(slots=True)
@@ -59,12 +61,14 @@ class Fleet:
         name: str,
         database: Database,
         settings: Settings,
-        volumes: list[MountedVolume],
+        welcome: Welcome,
         *,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        """`welcome` makes a volume ready to be written; it is called on a thread of the volume."""
         self._name = name
+        self._database = database
         self._settings = settings
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311
@@ -73,9 +77,7 @@ class Fleet:
         self._log = get_logger()
         self._limit = RateLimit()
         self._gate = ConnectGate(settings.recorder.connects_at_once)
-        self._volumes = volumes
-        self._usable: list[tuple[int, MountedVolume]] = []
-        self._reserve_bytes = settings.storage.reserve_mb * 1_000_000
+        reserve_bytes = settings.storage.reserve_mb * 1_000_000
         self._cameras: dict[uuid.UUID, RecordedCamera] = {}
         # An account outlives its connection: what it has decided may still be on its way to the index.
         self._accounts: dict[uuid.UUID, CameraAccount] = {}
@@ -86,15 +88,21 @@ class Fleet:
             database,
             queue_bytes=settings.recorder.write_queue_mb * 1_000_000,
             sync_s=settings.recorder.sync_seconds,
-            reserve_bytes=self._reserve_bytes,
+            reserve_bytes=reserve_bytes,
             on_failure=self._write_failed_on_thread,
         )
         self._timekeeping = Timekeeping(self.pipeline.change, self._limit)
+        self.volumes = VolumeWatch(
+            self.pipeline.disk, reserve_bytes=reserve_bytes, welcome=welcome, slow=self.pipeline.slow
+        )
+        self._faults = FaultTeller(self.pipeline.change)
 
     async def start(self) -> None:
-        """Start the threads and the clockwork."""
+        """Start the threads and the clockwork, and wait until each volume is ready, or known not to be."""
         self.pipeline.start()
-        await asyncio.to_thread(self._look_at_volumes)
+        self.volumes.set_volumes(await self._database.query(volumes.known))
+        while not self.volumes.known:
+            await asyncio.sleep(0.05)
         self._chores = [asyncio.create_task(self._tick()), asyncio.create_task(self._refresh_volumes())]
 
     async def stop(self) -> None:
@@ -106,6 +114,7 @@ class Fleet:
         self._tell_status(list(self._cameras.values()))
         self._cameras.clear()
         self.reading.close()
+        self.volumes.end()
         await asyncio.to_thread(self.pipeline.stop)
 
     def cameras(self) -> Iterator[RecordedCamera]:
@@ -165,7 +174,9 @@ class Fleet:
             account=account,
             pipeline=self.pipeline,
             live=live,
-            choose_volume=self._choose_volume,
+            choose_volume=lambda: self.volumes.choose(source.id),
+            leave_volume=self.volumes.leave,
+            why_no_volume=self.volumes.why_none,
             timebase=self._timebase,
             recording_s=self._settings.recorder.recording_seconds,
             clock_tolerance_s=self._settings.recorder.clock_tolerance_seconds,
@@ -185,21 +196,7 @@ class Fleet:
         return RecordedCamera(source, track, connection, live, task, time.monotonic())
 
     def _open_account(self, source: CameraSource, past: CameraPast) -> CameraAccount:
-        now_us = self._clock.now_us()
-        account = CameraAccount(
-            source.id,
-            source.unit_id,
-            self.pipeline.change,
-            due_from_us=past.due_from_us or now_us,
-            covered_until_us=past.accounted_until_us or past.due_from_us or now_us,
-            hours=past.hours or HourSums(),
-            gap=past.gap,
-        )
-        if past.gap is None:
-            # Whoever stops in order opens a gap; without one the last recorder did not end in order.
-            words = "the recorder was killed" if past.recorded_until_us else "recording had not begun"
-            account.away(GapReason.CRASHED if past.recorded_until_us else GapReason.STOPPED, words, now_us)
-        return account
+        return open_account(source.id, source.unit_id, self.pipeline.change, past, self._clock.now_us())
 
     async def _stop_camera(self, camera_id: uuid.UUID, reason: GapReason) -> None:
         camera = self._cameras[camera_id]
@@ -227,6 +224,8 @@ class Fleet:
         told = 0.0
         while True:
             await asyncio.sleep(TICK_S)
+            if not self.pipeline.alive:
+                raise RuntimeError("a thread that writes has ended")
             now_us, monotonic_ns = self._clock.now_us(), self._clock.monotonic_ns()
             step_us = self._timebase.follow(now_us, monotonic_ns)
             if step_us:
@@ -246,6 +245,8 @@ class Fleet:
         elapsed = max(now - self._told_at, 0.001)
         self._told_at = now
         rows = [self._status(camera, now_us, elapsed) for camera in cameras]
+        if self.pipeline.index_waits:
+            return  # nobody could read it, and what waits must not grow while the database is away
         self.pipeline.change(lambda session: index.replace_statuses(session, self._name, rows))
 
     def _status(self, camera: RecordedCamera, now_us: int, elapsed_s: float) -> dict[str, object]:
@@ -278,31 +279,19 @@ class Fleet:
         camera.told_frames, camera.told_bytes = counters.frames, counters.bytes
         return row
 
-    # Volumes: looked at on a thread, since a dead network disk makes even that wait.
-
     async def _refresh_volumes(self) -> None:
+        # A volume that `vonggac init` added, or whose folder moved, is taken up without a restart.
         while True:
+            self._faults.tell(self.volumes.standing())
             await asyncio.sleep(VOLUMES_S)
-            await asyncio.to_thread(self._look_at_volumes)
-
-    def _look_at_volumes(self) -> None:
-        usable = []
-        for volume in self._volumes:
             try:
-                volume.verify()
-                usable.append((volume.free_bytes(), volume))
-            except VolumeLost as fault:
-                if self._limit.passes(("volume", volume.id)) is not None:
-                    self._log.error("a volume cannot be used", volume=str(volume.path), detail=str(fault))
-        self._usable = usable
-
-    def _choose_volume(self) -> MountedVolume | None:
-        usable = [entry for entry in self._usable if entry[0] > self._reserve_bytes]
-        # When all are full the write itself says so, in the words of the disk.
-        chosen = max(usable or self._usable, key=lambda entry: entry[0], default=None)
-        return None if chosen is None else chosen[1]
+                known = await self._database.query(volumes.known)
+            except OperationalError:
+                continue  # the index thread says so
+            self.volumes.set_volumes(known)
 
     def _write_failed_on_thread(self, recording: RecordingFile, failure: WriteFailed) -> None:
+        self.volumes.failed(recording.volume, failure)
         with contextlib.suppress(RuntimeError):  # the loop is closed already
             self._loop.call_soon_threadsafe(self._write_failed, recording, failure)
 

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from vonggac.video.recorder.connection import State
+from vonggac.video.volumes import VolumeState
 
 if TYPE_CHECKING:
     from vonggac.video.recorder.fleet import Fleet
@@ -54,24 +55,44 @@ class RecorderCollector(Collector):
         yield from (recording, frames, size, lost, dropped, reconnects, recorded, passed, viewers)
 
     def _pipeline(self, fleet: Fleet) -> Iterator[Metric]:
-        pipeline, counters = fleet.pipeline, fleet.pipeline.counters
+        pipeline = fleet.pipeline
         totals = (
-            ("vonggac_write_bytes", "Bytes of video written", counters.written_bytes),
-            ("vonggac_writes", "Groups written", counters.writes),
-            ("vonggac_write_seconds", "Time spent writing", counters.write_seconds),
-            ("vonggac_syncs", "Files synced", counters.syncs),
-            ("vonggac_sync_seconds", "Time spent syncing", counters.sync_seconds),
-            ("vonggac_index_commits", "Transactions of the index", counters.commits),
-            ("vonggac_index_seconds", "Time spent in them", counters.commit_seconds),
+            ("vonggac_index_commits", "Transactions of the index", pipeline.counters.commits),
+            ("vonggac_index_seconds", "Time spent in them", pipeline.counters.commit_seconds),
             ("vonggac_reads", "Helpings read from sockets", fleet.reading.reads),
         )
         for name, text, value in totals:
             yield CounterMetricFamily(name, text, value=value)
         gauges = (
-            ("vonggac_write_slowest_seconds", "Slowest write since the start", counters.slowest_write_s),
-            ("vonggac_write_queue_bytes", "Bytes that wait for the disk", pipeline.queued_bytes),
             ("vonggac_index_queue", "Changes that wait for the database", pipeline.index_backlog),
             ("vonggac_open_files", "Recordings being written", pipeline.open_files),
         )
         for name, text, value in gauges:
             yield GaugeMetricFamily(name, text, value=value)
+        yield from self._volumes(fleet)
+
+    def _volumes(self, fleet: Fleet) -> Iterator[Metric]:
+        label = ["volume"]
+        written = CounterMetricFamily("vonggac_write_bytes", "Bytes of video written", labels=label)
+        writes = CounterMetricFamily("vonggac_writes", "Groups written", labels=label)
+        writing = CounterMetricFamily("vonggac_write_seconds", "Time spent writing", labels=label)
+        syncs = CounterMetricFamily("vonggac_syncs", "Files synced", labels=label)
+        syncing = CounterMetricFamily("vonggac_sync_seconds", "Time spent syncing", labels=label)
+        slowest = GaugeMetricFamily("vonggac_write_slowest_seconds", "Slowest write since the start", labels=label)
+        waiting = GaugeMetricFamily("vonggac_write_queue_bytes", "Bytes that wait for the disk", labels=label)
+        usable = GaugeMetricFamily("vonggac_volume_usable", "1 while recordings may go there", labels=label)
+        free = GaugeMetricFamily("vonggac_volume_free_bytes", "Space that may be written", labels=label)
+        for writer in fleet.pipeline.writers.values():
+            name, counters = [str(writer.volume.path)], writer.counters
+            written.add_metric(name, counters.written_bytes)
+            writes.add_metric(name, counters.writes)
+            writing.add_metric(name, counters.write_seconds)
+            syncs.add_metric(name, counters.syncs)
+            syncing.add_metric(name, counters.sync_seconds)
+            slowest.add_metric(name, counters.slowest_write_s)
+            waiting.add_metric(name, writer.queued_bytes)
+        for one in fleet.volumes.standing():
+            name = [str(one.volume.path)]
+            usable.add_metric(name, 1.0 if one.condition.state is VolumeState.OK else 0.0)
+            free.add_metric(name, one.condition.free_bytes)
+        yield from (written, writes, writing, syncs, syncing, slowest, waiting, usable, free)

@@ -1,7 +1,7 @@
-"""From pieces to disk: three threads, so that neither a slow disk nor a busy database stops the reading of cameras.
+"""From pieces to disk, on threads, so that neither a slow disk nor a busy database stops the reading of cameras.
 
     event loop ──begin──▶ index thread ──row is open──▶ writer thread ──▶ sync thread ──▶ index thread
-               ──append, finish─────────────────────▶ writer thread      (sync, close)   (row is complete)
+               ──append, finish─────────────────────▶ of the volume      of the volume   (row is complete)
 
 The order makes a crash harmless: the row is opened before the file (no file without a row), and completed after the
 file is synced (no row that promises more than the disk holds). What waits is bounded: `append` refuses above the limit.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,27 +23,26 @@ from vonggac.core.backoff import BackOff
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.video import index
+from vonggac.video.index import Interval
 from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.disk import Disk, SystemDisk
 from vonggac.video.recorder.groups import Piece
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
+from vonggac.video.recorder.volume_writer import VolumeWriter
+from vonggac.video.volumes import MountedVolume
 
 _BATCH = 200
 """Index changes in one transaction at most: keeps it below 10 ms."""
-_FLUSH_TIMEOUT_S = 60
+STOP_S = 10.0
+"""Ending takes no longer, whatever hangs: the supervisor kills a role after 20 s."""
+_FLUSH_TIMEOUT_S = 60.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
 
 
 @dataclass(slots=True)
-class PipelineCounters:
-    """What the threads have done, for the metrics. Each field is written by one thread only."""
+class IndexCounters:
+    """What the index thread has done, for the metrics."""
 
-    written_bytes: int = 0
-    writes: int = 0
-    write_seconds: float = 0.0
-    slowest_write_s: float = 0.0
-    syncs: int = 0
-    sync_seconds: float = 0.0
     commits: int = 0
     commit_seconds: float = 0.0
 
@@ -59,85 +59,109 @@ class RecordingPipeline:
         reserve_bytes: int,
         on_failure: Callable[[RecordingFile, WriteFailed], None],
         disk: Disk | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_failure` is called on a thread; it must hand over to the loop by itself."""
-        self.counters = PipelineCounters()
+        self.counters = IndexCounters()
+        self.disk = disk or SystemDisk()
+        self.writers: dict[uuid.UUID, VolumeWriter] = {}
         self._database = database
         self._queue_bytes = queue_bytes
         self._sync_s = sync_s
         self._reserve_bytes = reserve_bytes
         self._on_failure = on_failure
-        self._disk = disk or SystemDisk()
+        self._monotonic = monotonic
         self._index_queue: queue.SimpleQueue[IndexChange | RecordingFile | None] = queue.SimpleQueue()
-        self._write_queue: queue.SimpleQueue[tuple[RecordingFile, Piece | None] | RecordingFile | None] = (
-            queue.SimpleQueue()
-        )
-        self._sync_queue: queue.SimpleQueue[RecordingFile | None] = queue.SimpleQueue()
-        self._open: set[RecordingFile] = set()
+        self._live: set[RecordingFile] = set()
         self._log = get_logger()
         self._limit = RateLimit()
         self._abandon = threading.Event()
-        self._taken_bytes = 0
-        self._done_bytes = 0
-        self._index_thread = threading.Thread(target=self._index_loop, name="index")
-        self._write_thread = threading.Thread(target=self._write_loop, name="writer")
-        self._sync_thread = threading.Thread(target=self._sync_loop, name="sync")
+        self.index_waits = False
+        """True while the database does not take what it is given."""
+        self._index_thread = threading.Thread(target=self._index_loop, name="index", daemon=True)
 
     # What the event loop calls. Only `stop` waits.
 
     def start(self) -> None:
-        """Start the threads."""
-        for thread in (self._index_thread, self._write_thread, self._sync_thread):
-            thread.start()
+        """Start the index thread; those of a volume start with its first recording."""
+        self._index_thread.start()
 
-    def stop(self) -> None:
-        """Bring everything that was taken to disk and index, then end the threads. Waits: call it off the loop."""
-        self.flush_index()  # files wait for their rows
-        self._write_queue.put(None)
-        self._write_thread.join()
-        self._sync_queue.put(None)
-        self._sync_thread.join()
-        self.flush_index()
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Bring everything that was taken to disk and index, then end the threads. Waits: call it off the loop.
+
+        What a disk or the database does not take in time is left: open rows are finished when the volume is back.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.flush_index(timeout_s / 2)  # files wait for their rows
+        for writer in self.writers.values():
+            writer.end()
+        for writer in self.writers.values():
+            if not writer.join(deadline - 1 - time.monotonic()):
+                self._log.error(
+                    "a disk does not answer: its recordings are finished when it is back",
+                    volume=str(writer.volume.path),
+                    waiting_bytes=writer.queued_bytes,
+                )
+        self.flush_index(max(1.0, deadline - time.monotonic()))
         self._abandon.set()
         self._index_queue.put(None)
-        self._index_thread.join()
+        self._index_thread.join(1.0)
 
-    def flush_index(self) -> bool:
+    def flush_index(self, timeout_s: float = _FLUSH_TIMEOUT_S) -> bool:
         """Wait until everything asked of the index so far is committed; False when the database does not answer."""
         done = threading.Event()
-        self._index_queue.put(lambda _session: None)
         self._index_queue.put(_Committed(done))
-        return done.wait(_FLUSH_TIMEOUT_S)
+        return done.wait(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        """False when one of its threads has died of an error."""
+        return self._index_thread.is_alive() and all(writer.alive for writer in self.writers.values())
 
     @property
     def queued_bytes(self) -> int:
-        """What waits for the disk."""
-        return self._taken_bytes - self._done_bytes
+        """What waits for the disks."""
+        return sum(writer.queued_bytes for writer in self.writers.values())
 
     @property
     def open_files(self) -> int:
         """Recordings being written."""
-        return len(self._open)
+        return sum(len(writer.open) for writer in self.writers.values())
 
     @property
     def index_backlog(self) -> int:
         """Changes that wait for the database."""
         return self._index_queue.qsize()
 
+    def live_rows(self) -> set[int]:
+        """Return the rows of every recording that is on its way. Safe to call from another thread."""
+        return {recording.id for recording in list(self._live)}
+
+    def slow(self, volume_id: uuid.UUID) -> bool:
+        """Return whether a volume takes long for what it is asked."""
+        writer = self.writers.get(volume_id)
+        return writer is not None and writer.slow()
+
     def change(self, work: IndexChange) -> None:
         """Have `work` done in the index, after everything that was asked for before it."""
         self._index_queue.put(work)
 
+    def has_room(self, volume: MountedVolume) -> bool:
+        """Return whether a new recording is worth beginning: there is room for more than the next group or two."""
+        return self._room(self._writer(volume)) >= self._queue_bytes // 8
+
     def begin(self, recording: RecordingFile) -> None:
         """Open a recording: its row, then its file."""
+        self._live.add(recording)
+        self._writer(recording.volume)
         self._index_queue.put(recording)
 
     def append(self, recording: RecordingFile, piece: Piece) -> bool:
         """Write a piece to a recording; False when too much waits already and the piece is not taken."""
-        if self.queued_bytes + piece.size > self._queue_bytes:
+        writer = self._writer(recording.volume)
+        if piece.size > self._room(writer):
             return False
-        self._taken_bytes += piece.size
-        self._write_queue.put((recording, piece))
+        writer.append(recording, piece)
         return True
 
     def finish(self, recording: RecordingFile, start_us: int, end_us: int, gap_ends: IndexChange | None = None) -> None:
@@ -148,7 +172,34 @@ class RecordingPipeline:
         recording.start_us = start_us
         recording.end_us = end_us
         recording.gap_ends = gap_ends
-        self._write_queue.put((recording, None))
+        self._writer(recording.volume).finish(recording)
+
+    def _room(self, writer: VolumeWriter) -> int:
+        """Return how many bytes more may wait for a volume.
+
+        Half of the limit is shared out evenly among the volumes, half is whose need it is: a stalled disk can fill the
+        common half, and never what the others need.
+        """
+        own = self._queue_bytes // 2 // len(self.writers)
+        common = self._queue_bytes - own * len(self.writers)
+        others = sum(max(0, one.queued_bytes - own) for one in self.writers.values() if one is not writer)
+        return own + max(0, common - others) - writer.queued_bytes
+
+    def _writer(self, volume: MountedVolume) -> VolumeWriter:
+        writer = self.writers.get(volume.id)
+        if writer is None:
+            writer = VolumeWriter(
+                volume,
+                self.disk,
+                sync_s=self._sync_s,
+                reserve_bytes=self._reserve_bytes,
+                on_failure=self._on_failure,
+                on_closed=self._closed,
+                monotonic=self._monotonic,
+            )
+            # Replaced, not changed: other threads go through it.
+            self.writers = {**self.writers, volume.id: writer}
+        return writer
 
     # Index thread.
 
@@ -178,6 +229,7 @@ class RecordingPipeline:
                     _apply(session, batch)
                 break
             except sqlalchemy.exc.OperationalError as error:
+                self.index_waits = True
                 # Nothing is dropped here: files wait for their rows, and the limit of the write queue bounds that.
                 if (held := self._limit.passes("index")) is not None:
                     self._log.error(
@@ -185,109 +237,21 @@ class RecordingPipeline:
                     )
                 if self._abandon.wait(back_off.next()):
                     return
+        self.index_waits = False
         self.counters.commits += 1
         self.counters.commit_seconds += time.monotonic() - began
         for item in batch:
             if isinstance(item, RecordingFile):
-                self._write_queue.put(item)
+                self.writers[item.volume.id].offer(item)
+            elif isinstance(item, _Conclusion):
+                self._live.discard(item.recording)
             elif isinstance(item, _Committed):
                 item.done.set()
 
-    # Writer thread.
+    # Threads of the volumes.
 
-    def _write_loop(self) -> None:
-        while (item := self._write_queue.get()) is not None:
-            if isinstance(item, RecordingFile):
-                self._create(item)
-                continue
-            recording, piece = item
-            if piece is None:
-                recording.finished = True
-                if recording.created:
-                    self._sync_queue.put(recording)
-            elif recording.created:
-                self._write(recording, piece)
-            else:
-                recording.waiting.append(piece)
-
-    def _create(self, recording: RecordingFile) -> None:
-        try:
-            recording.create(self._disk, self._reserve_bytes)
-        except WriteFailed as failure:
-            self._failed(recording, failure)
-        else:
-            self._open.add(recording)
-        waiting, recording.waiting = recording.waiting, []
-        for piece in waiting:
-            self._write(recording, piece)
-        if recording.finished:
-            self._sync_queue.put(recording)
-
-    def _write(self, recording: RecordingFile, piece: Piece) -> None:
-        if not recording.failed:
-            began = time.monotonic()
-            try:
-                recording.write(self._disk, piece)
-            except WriteFailed as failure:
-                self._failed(recording, failure)
-            else:
-                took = time.monotonic() - began
-                counters = self.counters
-                counters.writes += 1
-                counters.write_seconds += took
-                counters.slowest_write_s = max(counters.slowest_write_s, took)
-                counters.written_bytes += piece.size
-        self._done_bytes += piece.size  # no longer waiting, however it ended
-
-    def _failed(self, recording: RecordingFile, failure: WriteFailed) -> None:
-        if (held := self._limit.passes(("write", recording.volume.id))) is not None:
-            self._log.error(
-                "a recording cannot be written", reason=failure.reason.value, words=str(failure), held_back=held
-            )
-        self._on_failure(recording, failure)
-
-    # Sync thread: it alone closes files, so that it never syncs a descriptor that is another file's by now.
-
-    def _sync_loop(self) -> None:
-        pause = min(1.0, self._sync_s / 4)
-        next_round = time.monotonic() + pause
-        while True:
-            try:
-                item = self._sync_queue.get(timeout=max(0.0, next_round - time.monotonic()))
-            except queue.Empty:
-                self._sync_dirty(self._sync_s - 2 * pause)
-                next_round = time.monotonic() + pause
-                continue
-            if item is None:
-                return
-            self._complete(item)
-
-    def _sync_dirty(self, age_s: float) -> None:
-        due = time.monotonic() - age_s
-        for recording in list(self._open):
-            since = recording.dirty_since
-            if since is None or since > due or recording.failed:
-                continue
-            began = time.monotonic()
-            try:
-                recording.sync(self._disk)
-            except WriteFailed as failure:
-                self._failed(recording, failure)
-            self.counters.syncs += 1
-            self.counters.sync_seconds += time.monotonic() - began
-
-    def _complete(self, recording: RecordingFile) -> None:
-        self._open.discard(recording)
-        began = time.monotonic()
-        safe = True
-        try:
-            recording.close(self._disk)
-        except WriteFailed as failure:
-            self._failed(recording, failure)
-            safe = False
-        self.counters.syncs += 1
-        self.counters.sync_seconds += time.monotonic() - began
-        self._index_queue.put(lambda session: _conclude(session, recording, safe))
+    def _closed(self, recording: RecordingFile, safe: bool, missing: Interval | None) -> None:
+        self._index_queue.put(_Conclusion(recording, safe, missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,15 +264,27 @@ class _Committed:
         """Change nothing."""
 
 
-def _conclude(session: Session, recording: RecordingFile, safe: bool) -> None:
-    if recording.gap_ends is not None:
-        recording.gap_ends(session)
-    if recording.empty:
-        index.forget_recording(session, recording.id)
-    elif safe:
-        index.complete_recording(session, recording.completed())
-    else:  # A file that could not be synced keeps its open row: start-up reads it and believes what it finds.
-        index.correct_start(session, recording.id, recording.start_us)
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """Notes what became of a recording."""
+
+    recording: RecordingFile
+    safe: bool
+    missing: Interval | None
+
+    def __call__(self, session: Session) -> None:
+        """Complete its row, or forget it."""
+        recording = self.recording
+        if recording.gap_ends is not None:
+            recording.gap_ends(session)
+        if self.missing is not None:
+            index.add_gap(session, recording.camera_id, self.missing)
+        if recording.empty:
+            index.forget_recording(session, recording.id)
+        elif self.safe:
+            index.complete_recording(session, recording.completed())
+        else:  # It keeps its open row: whoever finishes it reads the file and believes what is found.
+            index.correct_start(session, recording.id, recording.start_us)
 
 
 def _apply(session: Session, batch: list[IndexChange | RecordingFile]) -> None:

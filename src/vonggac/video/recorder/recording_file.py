@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +22,12 @@ from vonggac.video.volumes import MountedVolume, VolumeLost
 
 
 class WriteFailed(VonggacError):
-    """A recording that cannot be written on; `reason` is the gap's."""
+    """A recording that cannot be written on; `reason` is the gap's, `number` the system's error number."""
 
-    def __init__(self, reason: GapReason, words: str) -> None:
+    def __init__(self, reason: GapReason, words: str, number: int | None = None) -> None:
         super().__init__(words)
         self.reason = reason
+        self.number = number
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +53,14 @@ class RecordingFile:
     lost_packets: int = 0
     clock_offset_us: int | None = None
     finished: bool = False
-    failed: bool = False
+    failure: WriteFailed | None = None
+    """Why nothing more is written to it."""
+    failure_accounted: bool = False
+    """True when the loop knew of the failure as it said where the recording ends."""
+    dropped: bool = False
+    """True when a piece that the loop counts on was not written."""
     dirty_since: float | None = None
-    """Monotonic seconds of the first write that is not synced yet."""
+    """Monotonic seconds at which the first picture that is not synced yet arrived."""
     path: str = ""
     head: bytes = b""
     size: int = 0
@@ -69,7 +74,8 @@ class RecordingFile:
     _groups: list[GroupEntry] = field(default_factory=list)
     _builder: FragmentBuilder | None = None
     _descriptor: int = -1
-    _folders_to_sync: list[Path] = field(default_factory=list)
+    folders_to_sync: list[Path] = field(default_factory=list)
+    """Folders whose names must be synced before the file's name is safe."""
 
     def __post_init__(self) -> None:
         self._opened_start_us = self.start_us
@@ -128,21 +134,28 @@ class RecordingFile:
             clock_offset_us=self.clock_offset_us,
         )
 
-    def create(self, disk: Disk, reserve_bytes: int) -> None:
-        """Make the file and write its head; WriteFailed when the volume is away or full."""
+    def create(self, disk: Disk, reserve_bytes: int, safe_folder: Path | None = None) -> None:
+        """Make the file and write its head; WriteFailed when the volume is away or full.
+
+        `safe_folder` is one whose own name, and those of the folders above it, were synced by this process. That a
+        folder exists does not say that its name would survive: a recorder that was killed may have made it.
+        """
         self._builder = FragmentBuilder(self.origin_pts, self.delay)
         try:
             self.volume.verify()
             if self.volume.free_bytes() < reserve_bytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             folder = self.absolute.parent
-            self._folders_to_sync = [*disk.make_folders(folder), folder]
+            made = disk.make_folders(folder)
+            above = folder.relative_to(self.volume.path).parts
+            safe = folder == safe_folder and not made
+            self.folders_to_sync = [folder] if safe else [folder, *folder.parents[: len(above)]]
             self._descriptor = disk.create(self.absolute)
             disk.append(self._descriptor, [self.head])
         except VolumeLost as error:
-            raise self._failure(GapReason.VOLUME_LOST, str(error)) from error
+            raise self.fail(WriteFailed(GapReason.VOLUME_LOST, str(error), errno.ENOENT)) from error
         except OSError as error:
-            raise self._failure(GapReason.DISK, self._words(error)) from error
+            raise self.fail(self._refused(error)) from error
         self.size = len(self.head)
 
     def write(self, disk: Disk, piece: Piece) -> None:
@@ -152,7 +165,7 @@ class RecordingFile:
         try:
             disk.append(self._descriptor, [fragment.header, *(unit.data for unit in piece.units)])
         except OSError as error:
-            raise self._failure(GapReason.DISK, self._words(error)) from error
+            raise self.fail(self._refused(error)) from error
         size = len(fragment.header) + piece.size
         self._groups.append(
             GroupEntry(
@@ -167,19 +180,20 @@ class RecordingFile:
         self.size += size
         self.frames += len(piece.units)
         if self.dirty_since is None:
-            self.dirty_since = time.monotonic()
+            # Not when it was written: what a slow disk or a long group held back is lost by a power cut as well.
+            self.dirty_since = piece.units[0].arrived_ns / 1e9
 
     def sync(self, disk: Disk) -> None:
         """Make what was written so far, and the file's name, survive a power cut."""
         self.dirty_since = None
         try:
             disk.sync(self._descriptor)
-            while self._folders_to_sync:
-                disk.sync_folder(self._folders_to_sync[-1])
-                self._folders_to_sync.pop()
+            while self.folders_to_sync:
+                disk.sync_folder(self.folders_to_sync[-1])
+                self.folders_to_sync.pop()
         except OSError as error:
             # After a failed sync the kernel may have dropped the pages: nothing of this file is to be believed.
-            raise self._failure(GapReason.DISK, self._words(error)) from error
+            raise self.fail(self._refused(error)) from error
 
     def close(self, disk: Disk) -> None:
         """Cut a torn tail, sync and close; a file without a picture is removed. WriteFailed when it is not safe."""
@@ -192,14 +206,16 @@ class RecordingFile:
             else:
                 self.sync(disk)
         except OSError as error:
-            raise self._failure(GapReason.DISK, self._words(error)) from error
+            raise self.fail(self._refused(error)) from error
         finally:
             disk.close(self._descriptor)
             self._descriptor = -1
 
-    def _failure(self, reason: GapReason, words: str) -> WriteFailed:
-        self.failed = True
-        return WriteFailed(reason, words)
+    def fail(self, failure: WriteFailed) -> WriteFailed:
+        """Write nothing more to it; returns the first failure."""
+        if self.failure is None:
+            self.failure = failure
+        return self.failure
 
-    def _words(self, error: OSError) -> str:
-        return f"{self.volume.path}: {error.strerror or error}"
+    def _refused(self, error: OSError) -> WriteFailed:
+        return WriteFailed(GapReason.DISK, f"{self.volume.path}: {error.strerror or error}", error.errno)

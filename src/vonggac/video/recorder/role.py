@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
@@ -15,14 +16,12 @@ from vonggac.core.clock import SystemClock
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import VonggacError
 from vonggac.core.role import RoleContext, run_role
-from vonggac.video import volumes
-from vonggac.video.files import compare
-from vonggac.video.index import HOUR_US
 from vonggac.video.recorder.fleet import Fleet
 from vonggac.video.recorder.live import LiveServer
 from vonggac.video.recorder.metrics import RecorderCollector
-from vonggac.video.recorder.recovery import recover
+from vonggac.video.recorder.recovery import make_ready
 from vonggac.video.recorder.start import note_switched_off, read_pasts
+from vonggac.video.volumes import MountedVolume
 
 _CHANGES_POLL_S = 1.0
 """Cameras change by a person's hand: a look a second is enough, and a recorder's own commits would wake it oftener."""
@@ -95,31 +94,17 @@ def _keep_freed_memory() -> None:
 
 
 async def _start(context: RoleContext, share: int) -> Fleet:
-    database = context.database
-    there, faults = await database.query(volumes.mounted)
-    for fault in faults:
-        context.log.error("a volume is missing", detail=fault)
+    database, settings = context.database, context.folder.settings
     sources = await _sources(context, share)
-    report = await asyncio.to_thread(recover, database, there, share, context.folder.settings.recorder.processes)
-    if report.finished or report.dropped or report.away:
-        context.log.warning(
-            "recordings left open by a crash were finished",
-            finished=report.finished,
-            cut_bytes=report.cut_bytes,
-            dropped=report.dropped,
-            away=report.away,
-        )
-    now_us = SystemClock().now_us()
     folders = {source.folder: source.id for source in sources}
-    agreement = await asyncio.to_thread(compare, database, there, folders, now_us - HOUR_US, now_us)
-    if agreement.adopted or agreement.missing or agreement.corrected:
-        context.log.warning(
-            "index and disk disagreed on the last hour",
-            adopted=agreement.adopted,
-            missing=agreement.missing,
-            corrected=agreement.corrected,
-        )
-    fleet = Fleet(context.name, database, context.folder.settings, there)
+    fleet: Fleet | None = None
+
+    def welcome(volume: MountedVolume, again: bool, step: Callable[[], None]) -> None:
+        live = fleet.pipeline.live_rows if fleet is not None else tuple
+        shares = settings.recorder.processes
+        make_ready(database, volume, folders, share, shares, being_written=live, distrust_cache=again, step=step)
+
+    fleet = Fleet(context.name, database, settings, welcome)
     await fleet.start()
     await _set_cameras(context, fleet, share, sources)
     return fleet

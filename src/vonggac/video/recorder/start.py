@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from vonggac.core.clock import microseconds
 from vonggac.video import index
 from vonggac.video.index import HOUR_US, HourSums, Interval
 from vonggac.video.models import Gap, GapReason
-from vonggac.video.recorder.account import SHOWN_HOURS, OpenGap
+from vonggac.video.recorder.account import SHOWN_HOURS, CameraAccount, IndexChange, OpenGap
 
 
 @dataclass(slots=True)
@@ -83,3 +83,23 @@ def note_switched_off(
         index.open_gap(session, camera.id, from_us, GapReason.DISABLED, "", camera.unit_id)
         noted += 1
     return noted
+
+
+def open_account(
+    camera_id: uuid.UUID, unit_id: uuid.UUID, change: Callable[[IndexChange], None], past: CameraPast, now_us: int
+) -> CameraAccount:
+    """Return the account of a camera that goes on where its past ends."""
+    account = CameraAccount(
+        camera_id,
+        unit_id,
+        change,
+        due_from_us=past.due_from_us or now_us,
+        covered_until_us=past.accounted_until_us or past.due_from_us or now_us,
+        hours=past.hours or HourSums(),
+        gap=past.gap,
+    )
+    if past.gap is None:
+        # Whoever stops in order opens a gap; without one the last recorder did not end in order.
+        words = "the recorder was killed" if past.recorded_until_us else "recording had not begun"
+        account.away(GapReason.CRASHED if past.recorded_until_us else GapReason.STOPPED, words, now_us)
+    return account
