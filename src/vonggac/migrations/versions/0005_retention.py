@@ -5,8 +5,8 @@ from alembic import op
 
 from vonggac.core.database import Key, Moment, RowId
 
-revision = "0007"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
