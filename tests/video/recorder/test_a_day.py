@@ -20,6 +20,7 @@ from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.groups import Piece
 from vonggac.video.recorder.recording_file import RecordingFile
 from vonggac.video.stream import AccessUnit
+from vonggac.video.volumes import MountedVolume
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,9 @@ class RowsOnly:
             for work in self._waiting:
                 work(session)
         self._waiting.clear()
+
+    def has_room(self, _volume: MountedVolume) -> bool:
+        return True
 
     def begin(self, recording: RecordingFile) -> None:
         self._ticks[recording] = [recording.media_start, 0]

@@ -24,6 +24,7 @@ from vonggac.core.database import Database
 from vonggac.org.models import Unit
 from vonggac.video.models import Gap, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.mp4 import read_init, read_samples, scan
+from vonggac.video.recorder.anchor import Timebase
 from vonggac.video.recorder.camera import TrackRecorder
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
@@ -116,7 +117,7 @@ class Scenario:
                 camera_id=key, camera_folder=f"c-{number}", number=number,
                 account=open_account(key, self.unit_id, pipeline.change, pasts[key], now_us), pipeline=pipeline,
                 live=LiveFeed(lambda _watched: None), choose_volume=lambda: self.volume,
-                wall_us=lambda ns: BEGAN_US + ns // 1000, recording_s=3,
+                timebase=Timebase(BEGAN_US, 0), recording_s=3,
             )
             for key, number in self.cameras.items()
         ]  # fmt: skip
