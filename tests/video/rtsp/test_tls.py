@@ -19,6 +19,7 @@ from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, certifi
 from vonggac.video.rtsp.certificates import fingerprint_of, read_certificate
 from vonggac.video.rtsp.client import MIN_BUFFER
 from vonggac.video.rtsp.connecting import shown_certificate
+from vonggac.video.rtsp.wire import TlsWire
 
 pytestmark = pytest.mark.slow
 NOW = datetime.datetime.now(datetime.UTC)
@@ -286,6 +287,32 @@ def test_what_is_decrypted_and_unread_is_read_without_news_from_the_socket(run_l
                 await asyncio.sleep(0.01)
 
     run_loop(watch())
+
+
+class EndlessKeys:
+    """In place of a socket and of TLS: records come without end, each with new keys and nothing to read.
+
+    Python's own `ssl` cannot send such ones.
+    """
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def recv(self, most: int) -> bytes:
+        self.taken += 1
+        assert self.taken < 1000, "one read takes without end"
+        return bytes(1)
+
+    def read(self, most: int, room: memoryview) -> int:
+        raise ssl.SSLWantReadError
+
+
+def test_records_that_hold_nothing_to_read_do_not_hold_the_reader():
+    camera = EndlessKeys()
+    wire = TlsWire(camera, ssl.create_default_context(), "camera")
+    wire.object = camera
+    with pytest.raises(BlockingIOError):
+        wire.recv_into(memoryview(bytearray(MIN_BUFFER)))
 
 
 def test_the_end_of_an_encrypted_connection_is_told(run_loop, tmp_path, scripted):
