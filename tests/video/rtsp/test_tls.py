@@ -402,6 +402,11 @@ def test_an_encryption_that_is_no_longer_safe_is_refused_in_plain_words(run_loop
     assert "no longer safe" in str(error)
 
 
-def test_what_is_no_certificate_is_refused():
+def test_what_is_no_certificate_is_refused(tmp_path):
     with pytest.raises(RtspError, match="cannot be read"):
         read_certificate(b"\x30\x03nope")
+    der = ssl.PEM_cert_to_DER_cert(make_certificate(tmp_path).pem.decode())
+    version = b"\xa0\x03\x02\x01"  # [0] INTEGER: 2 is version 3 (RFC 5280 §4.1)
+    assert der.count(version + b"\x02") == 1
+    with pytest.raises(RtspError, match="cannot be read"):
+        read_certificate(der.replace(version + b"\x02", version + b"\x05"))
