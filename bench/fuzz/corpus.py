@@ -67,6 +67,14 @@ SETUPS = (
     "x-Dynamic-Rate: 1\r\n\r\n",
     "RTSP/1.0 200 OK\r\nCSeq: {0}\r\nSession: a;timeout=4294967\r\n\r\n",
 )
+HEADERS = (
+    'RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=  1A;mode="play"',
+    "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;source=192.0.2.7, RTP/AVP/TCP;interleaved=2-3",
+    'RTP/AVP/UDP;server_port="6970-6971";source="[2001:db8::7]"',
+    "RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=16",
+    "77 ; Timeout = 90",
+    '1185255211;timeout="60";x',
+)
 PLAYS = (
     "RTSP/1.0 200 OK\r\nCSeq: {0}\r\nSession: 1185255211\r\nRTP-Info: url=trackID=1;seq=4711;rtptime=289084\r\n\r\n",
     "RTSP/1.0 200 OK\r\nCSeq: {0}\r\nRange: npt=0.000-\r\nScale: 1.0\r\n\r\n",
@@ -139,6 +147,13 @@ def reports() -> list[bytes]:
     described_as = struct.pack(">BBHI", 0x81, 202, 2, 0xAB) + b"\1\0\0\0"
     goodbye = struct.pack(">BBHI", 0x81, 203, 1, 0xAB)
     return [sender, sender + described_as, sender[:4] + bytes(4) + sender[8:], sender + described_as + goodbye]
+
+
+def arrivals() -> list[bytes]:
+    """Sequence numbers as they come over UDP, for `targets.reorder`: in order, one late, one lost, two sources."""
+    orders = [range(65_530, 65_560), (1, 2, 4, 3, 5, 6), (7, 8, 10, 11, 12), (1, 2, 2, 40_000, 40_001, 40_002)]
+    found = [b"".join(struct.pack(">BBH", 1, 0, number & 0xFFFF) for number in order) for order in orders]
+    return [*found, found[1] + b"".join(struct.pack(">BBH", 200, 1, number) for number in range(5))]
 
 
 def h264_packets(rng: Random, *, pictures: int) -> list[bytes]:

@@ -121,6 +121,45 @@ def address(rng: Random) -> bytes:
     return f"{scheme}{at}{host}{port}{cut}{some()}".encode()
 
 
+def setup_headers(rng: Random) -> bytes:
+    """Parameters of Transport and Session with any values; now and then a run of one letter."""
+    parts = []
+    for _ in range(1 + int(rng.random() * 8)):
+        name = _one(rng, ("interleaved", "server_port", "source", "timeout", "client_port", "RTP/AVP/TCP", "multicast"))
+        value = "".join(_one(rng, WORDS) for _ in range(2)) if rng.random() < 0.6 else f"{int(rng.random() * 70_000)}-1"
+        parts.append(name + _one(rng, ("=", " = ", "")) + value + _one(rng, (";", ",", "-")))
+        if rng.random() < 0.1:
+            parts.append(_one(rng, (" ", "\t", '"', "1", "timeout", ",", ";")) * int(rng.random() * 16_000))
+    return "".join(parts).encode()
+
+
+def arrivals(rng: Random) -> bytes:
+    """Packets of a stream that loses, doubles and delays some, begins anew now and then, and passes 65,535."""
+    numbers = [int(rng.random() * 0x10000)]
+    for _ in range(int(rng.random() * 120)):
+        step = 1 if rng.random() < 0.95 else int(rng.random() * 0x10000)
+        numbers.append(numbers[-1] + step & 0xFFFF)
+    for _ in range(int(rng.random() ** 2 * 40)):
+        at, to = (int(rng.random() * len(numbers)) for _ in range(2))
+        numbers.insert(to, numbers[at] if rng.random() < 0.4 else numbers.pop(at))
+    return b"".join(
+        struct.pack(">BBH", int(rng.random() ** 4 * 256), rng.random() < 0.01, number) for number in numbers
+    )
+
+
+def datagrams(rng: Random) -> bytes:
+    """A stream some of whose packets come late, twice, on another channel, or beside reports."""
+    packets = [(0, packet) for packet in corpus.h264_packets(rng, pictures=1 + int(rng.random() * 5))]
+    for _ in range(int(rng.random() ** 2 * 12)):
+        at, to = (int(rng.random() * len(packets)) for _ in range(2))
+        packets.insert(to, packets[at] if rng.random() < 0.4 else packets.pop(at))
+    if rng.random() < 0.3:
+        packets.insert(int(rng.random() * len(packets)), (1 if rng.random() < 0.5 else 0, reports(rng)))
+    if rng.random() < 0.2:
+        packets.insert(int(rng.random() * len(packets)), (3, packets[0][1]))
+    return b"".join(interleave([packet], channel=channel) for channel, packet in packets)
+
+
 def reports(rng: Random) -> bytes:
     """RTCP packets of any kind whose lengths are mostly right."""
     out = bytearray()

@@ -9,6 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import ipaddress
+import itertools
+import socket
+import struct
 import uuid
 import zlib
 from collections.abc import Callable, Hashable, Sequence
@@ -27,12 +31,16 @@ from vonggac.video.mp4.group_table import MAX_ENTRIES, GroupEntry, pack, unpack
 from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
 from vonggac.video.rtsp.auth import Authenticator, parse_challenges
+from vonggac.video.rtsp.client import MIN_BUFFER
+from vonggac.video.rtsp.datagrams import DatagramPair
 from vonggac.video.rtsp.depacketiser import MAX_PICTURE, Depacketiser
 from vonggac.video.rtsp.errors import RtspError
 from vonggac.video.rtsp.h264 import H264Depacketiser
 from vonggac.video.rtsp.message import MAX_MESSAGE, Headers, Request, parse
+from vonggac.video.rtsp.reorder import HEAD, MAX_MISORDER, PACKETS, ReorderWindow
 from vonggac.video.rtsp.session import MAX_OUTPUT, RtspSession
 from vonggac.video.rtsp.sps import MalformedParameterSet, ParameterSets, parse_pps, parse_sps, slice_pps
+from vonggac.video.rtsp.transport import parse_session, parse_transports
 from vonggac.video.stream import AccessUnit
 
 MAX_ODDITIES, MAX_SIDE = 32, 16_384
@@ -72,7 +80,12 @@ def known() -> list[Target]:
                description, grammars.sdp, tokens=words + attributes),
         Target("challenge", "log-in challenges, and the answers to them", lambda: corpus.texts(corpus.CHALLENGES),
                challenge, grammars.challenge, tokens=words),
+        Target("headers", "Transport and Session headers", lambda: corpus.texts(corpus.HEADERS), headers_of_setup,
+               grammars.setup_headers, 0.5, words),
         Target("rtcp", "RTCP", corpus.reports, reports, grammars.reports, 0.5),
+        Target("reorder", "datagrams put in order", corpus.arrivals, reorder, grammars.arrivals, 0.5),
+        Target("datagrams", "a session over UDP, in one read and in several", corpus.h264_streams, datagrams,
+               grammars.datagrams),
         Target("h264", "H.264 over RTP, in slices and packet by packet", corpus.h264_streams, h264, grammars.h264, 3.0),
         Target("h264-sets", "H.264 parameter sets", corpus.h264_sets, h264_sets, grammars.h264_set),
         Target("address", "camera addresses", lambda: corpus.texts(corpus.ADDRESSES), address, grammars.address, 0.5,
@@ -316,10 +329,112 @@ def challenge(data: bytes) -> Hashable:
     return len(offered), one.kind, frozenset(taken.parameters) if len(taken.parameters) < 8 else 8
 
 
+def headers_of_setup(data: bytes) -> Hashable:
+    """One header, read as the one and as the other."""
+    text = data.decode("utf-8", "replace")
+    found = parse_transports(text)
+    for one in found:
+        _must(one.lower in ("tcp", "udp", "multicast", ""), "a transport is one that there is, or none")
+        _must(all(0 <= number <= 255 for number in one.channels or ()), "channels are bytes")
+        _must(all(0 < number <= 65_535 for number in one.server_ports or ()), "ports are ports")
+        _must(not one.source or ipaddress.ip_address(one.source) is not None, "a source is an address")
+    name, seconds = parse_session(text)
+    _must(len(name) <= 256 and (seconds is None or 0 <= seconds < 10**9), "a session is bounded")
+    few = tuple((one.lower, one.channels is None, one.server_ports is None, one.source == "") for one in found[:3])
+    return few, bool(name), seconds is None
+
+
 def reports(data: bytes) -> Hashable:
     found = rtcp.parse(data)
     _must(found == rtcp.parse(memoryview(data)), "bytes and a view of them are read alike")
     return found.report is not None, found.bye
+
+
+def reorder(data: bytes) -> Hashable:
+    """Arrivals of four bytes: how much later than the one before, source, sequence number. Each packet has a number."""
+    window, now, given = ReorderWindow(), 0, []
+    for number, at in enumerate(range(0, len(data) - 3, 4)):
+        pause, source, sequence = struct.unpack_from(">BBH", data, at)
+        now += pause * 1_000_000
+        packet = struct.pack(">BBHIII", 0x80, 96, sequence, 0, source & 3, number)
+        if window.passes(sequence, source & 3):
+            given.append(packet)
+        else:
+            given += window.take(packet, now)
+        _must(window.waiting <= PACKETS, "packets that wait are bounded")
+    given += window.flush()
+    _must(window.waiting == 0, "in the end nothing waits")
+    _must(len(set(given)) == len(given) == window.received, "each packet is given out once at most, and counted")
+    for before, after in itertools.pairwise(given):
+        (old, old_source), (new, source) = HEAD.unpack_from(before), HEAD.unpack_from(after)
+        _must(old_source != source or (old - new & 0xFFFF) > MAX_MISORDER, "a late packet is not given out")
+    return min(len(given), 4), min(window.late, 2), min(window.lost, 2)
+
+
+def datagrams(data: bytes) -> Hashable:
+    """Packets as they would come interleaved, each a datagram; those of odd further channels from somebody else."""
+    packets, at = [], 0
+    while at + 4 <= len(data) and data[at] == 0x24:
+        end = at + 4 + (data[at + 2] << 8 | data[at + 3])
+        packets.append((data[at + 1], data[at + 4 : end]))
+        at = end
+    cuts = sorted(int(_rng(data).random() * len(packets)) for _ in range(3))
+    whole, pieces = _over_udp(packets, []), _over_udp(packets, cuts)
+    # Reports are read after what has come beside them: between which pictures depends on the reads.
+    _must(any(channel == 1 for channel, _ in packets) or whole == pieces, "read at once is as read in pieces")
+    return whole[0], min(len(whole[1]), 6)
+
+
+class _Arrived:
+    """In place of a socket: datagrams that have come, and from where."""
+
+    def __init__(self, waiting: list[tuple[str, bytes]]) -> None:
+        self.waiting = waiting
+
+    def recvfrom_into(self, room: memoryview) -> tuple[int, tuple[str, int]]:
+        if not self.waiting:
+            raise BlockingIOError
+        sender, data = self.waiting.pop(0)
+        room[: len(data)] = data
+        return len(data), (sender, 1)
+
+    def close(self) -> None: ...
+
+
+def _over_udp(packets: list[tuple[int, bytes]], cuts: list[int]) -> tuple[str, list[AccessUnit]]:
+    pictures: list[AccessUnit] = []
+    one = RtspSession(CameraAddress("camera", 554, "/"), on_access_unit=pictures.append, client_ports=lambda: (2, 3))
+    one.start()
+    for number, answer in enumerate((corpus.OPTIONS[0], "", "", corpus.PLAYS[0]), 1):
+        reply = answer.format(number).encode()
+        if number == 2:
+            reply = corpus.described(number, corpus.DESCRIPTIONS[0])
+        elif number == 3:
+            reply = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 1\r\nTransport: RTP/AVP;server_port=4-5\r\n\r\n"
+        one.receive(memoryview(reply), len(reply), 1)
+    _must(one.state == "playing", "the session plays")
+    control = SimpleNamespace(
+        family=socket.AF_INET, getpeername=lambda: ("127.0.0.1", 1), getsockname=lambda: ("127.0.0.1", 1)
+    )
+    pair = DatagramPair(control, 0, lambda sock: None)  # type: ignore[arg-type]
+    pair.close()
+    rtp, reports_at = pair._rtp, pair._rtcp = _Arrived([]), _Arrived([])  # type: ignore[assignment]
+    said, buffer = "", memoryview(bytearray(MIN_BUFFER))
+    try:
+        for start, end in zip([0, *cuts], [*cuts, len(packets)], strict=True):
+            for channel, packet in packets[start:end]:
+                stranger = channel > 1 and channel % 2
+                (reports_at if channel == 1 else rtp).waiting.append(("stranger" if stranger else "127.0.0.1", packet))
+            pair.read(one, buffer, 1)
+            _must(not rtp.waiting and not reports_at.waiting, "what has come is read")
+            _must(pair._window.waiting <= PACKETS, "packets that wait are bounded")
+        pair.finish(one, 1)
+        one.end_of_stream()
+    except RtspError as error:
+        said = error.reason
+    _whole(pictures)
+    _must(len(one.oddities) <= MAX_ODDITIES, "oddities are bounded")
+    return said, pictures
 
 
 def address(data: bytes) -> Hashable:

@@ -299,7 +299,9 @@ class IdlePipeline:
 class Watched:
     """One camera's connection, its pauses noted and not waited for."""
 
-    def __init__(self, port: int, *, gap: OpenGap | None = None, enough: int = 3, credentials: str = "") -> None:
+    def __init__(
+        self, port: int, *, gap: OpenGap | None = None, enough: int = 3, credentials: str = "", url: str = ""
+    ) -> None:
         pipeline: Any = IdlePipeline()
         now_us = time.time_ns() // 1000
         account = CameraAccount(
@@ -315,7 +317,7 @@ class Watched:
         self.details: list[str] = []
         self._enough = enough
         source = CameraSource(
-            uuid.uuid4(), 1, "C", "c", uuid.uuid4(), f"rtsp://{credentials}127.0.0.1:{port}/camera", ""
+            uuid.uuid4(), 1, "C", "c", uuid.uuid4(), url or f"rtsp://{credentials}127.0.0.1:{port}/camera", ""
         )
         self.connection = CameraConnection(
             source,
@@ -402,3 +404,11 @@ def test_pauses_grow_to_half_a_minute_and_no_two_are_alike() -> None:
     for pause_s, nominal in zip(pauses, [1, 2, 4, 8, 16, 30, 30, 30, 30], strict=True):
         assert nominal / 2 <= pause_s <= nominal
     assert len(set(pauses)) == len(pauses)
+
+
+def test_a_camera_whose_address_makes_no_sense_is_away_and_harms_no_other() -> None:
+    one = Watched(0, url="rtsp://[camera/live")
+    within(10, one.run())
+    assert len(one.pauses) == 3
+    assert one.connection.state.reason == "refused"
+    assert "No usable host" in one.details[0]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
+import socket
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vonggac.video.live_client import latest_key_frame, pictures
+from vonggac.video.recorder import live
 from vonggac.video.recorder.live import (
     BEHIND_NS,
     CACHED_BYTES,
@@ -207,3 +212,54 @@ def test_over_a_socket_a_viewer_sees_every_picture_and_another_who_reads_nothing
         seen, key_frame = asyncio.run(scenario(Path(folder)))
     assert seen == list(range(300))
     assert key_frame == 270
+
+
+async def ask_and_read_nothing(folder: Path, want: str, *, megabytes: int = 3) -> tuple[LiveServer, LiveFeed, Any]:
+    """A server, and one who asked it and leaves what he is sent in the socket."""
+    camera = uuid.uuid4()
+    feed = LiveFeed(lambda _watched: None)
+    server = LiveServer(folder / "live", {camera: feed}.get, lambda ns: ns // 1000)
+    await server.start()
+    feed.push(picture(0, key=True, size=megabytes << 20))
+    visitor = socket.socket(socket.AF_UNIX)
+    visitor.connect(str(folder / "live"))
+    visitor.sendall(json.dumps({"want": want, "camera": camera.hex}).encode() + b"\n")
+    while not select.select([visitor], [], [], 0)[0]:
+        await asyncio.sleep(0.01)
+    return server, feed, visitor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("want", ["key_frame", "pictures"])
+def test_who_does_not_take_what_he_is_sent_last_is_cut_off_and_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, want: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    monkeypatch.setattr(live, "SEND_TIMEOUT_S", 0.1)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(10):
+            before = asyncio.all_tasks()
+            server, feed, visitor = await ask_and_read_nothing(tmp_path, want)
+            feed.close()
+            while asyncio.all_tasks() - before:
+                await asyncio.sleep(0.01)
+            visitor.close()
+            await server.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(scenario())
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_recorder_that_stops_waits_for_no_viewer(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scenario() -> None:
+        server, _, visitor = await ask_and_read_nothing(tmp_path, "pictures")
+        async with asyncio.timeout(10):
+            await server.close()
+        visitor.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(scenario())

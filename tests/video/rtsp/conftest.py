@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
+import resource
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -375,6 +378,24 @@ def scripted_camera() -> Callable[..., object]:
 def sdp_text() -> str:
     """A plain description: one H.264 track with its parameter sets."""
     return SDP
+
+
+@pytest.fixture
+def no_files_left() -> Iterator[Callable[[], None]]:
+    """Called, it leaves this process no file to open, until the test is over."""
+    taken: list[int] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def take_all() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+
+    yield take_all
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for one in taken:
+        os.close(one)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

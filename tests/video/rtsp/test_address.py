@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vonggac.cameras.address import CREDENTIAL_LENGTH, URL_LENGTH, Credentials, join_address, split_address
 from vonggac.core.errors import Invalid
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
 
@@ -43,7 +44,7 @@ def test_an_address_is_taken_apart(text, host, port, path, username, password):
         "rtsp://host/a\r\nCSeq: 1",
         "rtsp://user:%0d%0aX@host/",
         "rtsp://user:se/cret@host/",
-        "rtsp://" + "x" * 3000,
+        "rtsp://" + "x" * 9000,
     ],
 )
 def test_what_is_no_address_is_refused_in_plain_words(text):
@@ -56,6 +57,13 @@ def test_an_encrypted_address_keeps_its_scheme_and_has_its_own_port():
     address = CameraAddress.parse("rtsps://a:b@host/live")
     assert (address.secure, address.port, address.url) == (True, 322, "rtsps://host/live")
     assert str(CameraAddress.parse("rtsps://host:554/")) == "rtsps://host:554/"
+
+
+def test_whatever_the_registry_takes_the_client_can_enter():
+    longest = Credentials("ộ" * CREDENTIAL_LENGTH, "🔑" * CREDENTIAL_LENGTH)
+    stream = split_address("rtsp://camera/" + "x" * (URL_LENGTH - 14))
+    found = CameraAddress.parse(join_address(stream.url, longest))
+    assert (found.host, found.username, found.password) == ("camera", longest.user, longest.password)
 
 
 def test_credentials_are_never_shown():

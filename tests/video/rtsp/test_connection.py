@@ -163,6 +163,22 @@ def test_a_port_where_nothing_listens_is_refused(run_loop):
     assert re.search(r"rtsp://admin:\*\*\*@127\.0\.0\.1:\d+/live", str(error))
 
 
+def test_a_process_without_a_free_file_is_refused_a_connection_and_not_ended(run_loop, no_files_left):
+    async def enter():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            no_files_left()
+            with pytest.raises(RtspError) as error:
+                await RtspConnection.open(
+                    CameraAddress.parse(f"rtsp://127.0.0.1:{port}/"), on_access_unit=lambda unit: None
+                )
+        return error.value
+
+    error = run_loop(enter())
+    assert error.reason == "refused"
+    assert "Too many open files" in str(error)
+
+
 def test_a_name_that_nobody_knows_is_refused(run_loop):
     camera = CameraAddress.parse("rtsp://no-such-camera.invalid/")
     assert run_loop(failure_of(RtspConnection.open(camera, on_access_unit=lambda unit: None))).reason == "refused"

@@ -19,6 +19,7 @@ from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, certifi
 from vonggac.video.rtsp.certificates import fingerprint_of, read_certificate
 from vonggac.video.rtsp.client import MIN_BUFFER
 from vonggac.video.rtsp.connecting import shown_certificate
+from vonggac.video.rtsp.wire import TlsWire
 
 pytestmark = pytest.mark.slow
 NOW = datetime.datetime.now(datetime.UTC)
@@ -288,6 +289,32 @@ def test_what_is_decrypted_and_unread_is_read_without_news_from_the_socket(run_l
     run_loop(watch())
 
 
+class EndlessKeys:
+    """In place of a socket and of TLS: records come without end, each with new keys and nothing to read.
+
+    Python's own `ssl` cannot send such ones.
+    """
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def recv(self, most: int) -> bytes:
+        self.taken += 1
+        assert self.taken < 1000, "one read takes without end"
+        return bytes(1)
+
+    def read(self, most: int, room: memoryview) -> int:
+        raise ssl.SSLWantReadError
+
+
+def test_records_that_hold_nothing_to_read_do_not_hold_the_reader():
+    camera = EndlessKeys()
+    wire = TlsWire(camera, ssl.create_default_context(), "camera")
+    wire.object = camera
+    with pytest.raises(BlockingIOError):
+        wire.recv_into(memoryview(bytearray(MIN_BUFFER)))
+
+
 def test_the_end_of_an_encrypted_connection_is_told(run_loop, tmp_path, scripted):
     made = make_certificate(tmp_path)
 
@@ -375,6 +402,11 @@ def test_an_encryption_that_is_no_longer_safe_is_refused_in_plain_words(run_loop
     assert "no longer safe" in str(error)
 
 
-def test_what_is_no_certificate_is_refused():
+def test_what_is_no_certificate_is_refused(tmp_path):
     with pytest.raises(RtspError, match="cannot be read"):
         read_certificate(b"\x30\x03nope")
+    der = ssl.PEM_cert_to_DER_cert(make_certificate(tmp_path).pem.decode())
+    version = b"\xa0\x03\x02\x01"  # [0] INTEGER: 2 is version 3 (RFC 5280 §4.1)
+    assert der.count(version + b"\x02") == 1
+    with pytest.raises(RtspError, match="cannot be read"):
+        read_certificate(der.replace(version + b"\x02", version + b"\x05"))

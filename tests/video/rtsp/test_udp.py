@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -326,6 +327,47 @@ def test_a_camera_that_answers_a_wish_for_udp_with_tcp_is_not_followed(run_loop,
     error = run_loop(enter())
     assert error.reason == "unsupported"
     assert "--transport tcp" in str(error)
+
+
+@pytest.mark.slow
+def test_a_camera_that_resets_the_connection_with_its_description_has_closed(run_loop, scripted_camera, sdp_text):
+    """Our ports are opened on the address of a connection that is gone by then."""
+
+    async def script(camera):
+        _, _, headers = await camera.request()
+        await camera.reply(headers)
+        _, _, headers = await camera.request()
+        camera.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await camera.reply(headers, body=sdp_text)
+        camera.writer.transport.abort()
+
+    async def enter():
+        async with scripted_camera(script) as port:
+            with pytest.raises(RtspError) as error:
+                await RtspConnection.open(address(port), on_access_unit=lambda unit: None, transport="udp")
+            return error.value
+
+    assert run_loop(enter()).reason == "closed"
+
+
+@pytest.mark.slow
+def test_a_machine_without_a_free_port_says_so(run_loop, scripted_camera, sdp_text, no_files_left):
+    async def script(camera):
+        _, _, headers = await camera.request()
+        await camera.reply(headers)
+        _, _, headers = await camera.request()
+        no_files_left()
+        await camera.reply(headers, body=sdp_text)
+
+    async def enter():
+        async with scripted_camera(script) as port:
+            with pytest.raises(RtspError) as error:
+                await RtspConnection.open(address(port), on_access_unit=lambda unit: None, transport="udp")
+            return error.value
+
+    error = run_loop(enter())
+    assert error.reason == "refused"
+    assert "UDP port" in str(error)
 
 
 def test_an_encrypted_address_is_never_played_in_the_open(run_loop):

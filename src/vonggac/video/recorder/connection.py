@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from vonggac.cameras.service import CameraSource
 from vonggac.core.backoff import BackOff
+from vonggac.core.errors import Invalid
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
@@ -154,7 +155,10 @@ class CameraConnection:
         connection.give_up(RtspError("no_key_frame", words))
 
     async def _record_once(self) -> None:
-        address = CameraAddress.parse(self.source.url)
+        try:
+            address = CameraAddress.parse(self.source.url)
+        except Invalid as error:  # registered by an earlier version, or past the registry
+            raise RtspError("refused", str(error)) from None
         settings = self._settings
         window = receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S)
         async with self._gate.turn(doubtful=self._hung):

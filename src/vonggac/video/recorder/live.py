@@ -31,6 +31,7 @@ STALLED_NS = 20_000_000_000
 """A viewer who takes nothing for so long is sent home."""
 REQUEST_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 20.0
+"""For so long one may take what is sent to him last: a key frame that he asked for, or the end of a stream."""
 VIEWERS_LIMIT = 512
 
 
@@ -237,11 +238,14 @@ class LiveServer:
             await self._serve(reader, writer)
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError):
             pass  # a client that went away, stalled or spoke nonsense is its own concern
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the recorder stops, and waits for no viewer; the task ends here
         finally:
-            self._tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            # It counts as long as what waits for it is held in memory, and `close` finds it until then.
+            try:
+                await _see_off(writer)
+            finally:
+                self._tasks.discard(task)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
@@ -252,8 +256,6 @@ class LiveServer:
         if request.get("want") == "key_frame":
             if (unit := feed.key_frame) is not None:
                 writer.writelines((self._heads.with_parameters(unit), unit.data))
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await writer.drain()
         elif request.get("want") == "pictures":
             await self._stream(feed, reader, writer)
 
@@ -270,3 +272,14 @@ class LiveServer:
             gone.cancel()
             if viewer.stalled or gone.done():
                 writer.transport.abort()  # what waits for him will never be taken
+
+
+async def _see_off(writer: asyncio.StreamWriter) -> None:
+    """Close a connection when what waits has been taken; whoever does not take it in time is cut off."""
+    writer.close()
+    try:
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await writer.wait_closed()
+    finally:
+        writer.transport.abort()

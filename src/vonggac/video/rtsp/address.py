@@ -12,7 +12,8 @@ DEFAULT_PORT = 554
 """RFC 2326 §3.2."""
 DEFAULT_SECURE_PORT = 322
 """RFC 7826 §4.2."""
-MAX_LENGTH = 2048
+MAX_LENGTH = 8192
+"""Letters of an address with user name and password, percent-encoded: whatever the registry takes has room."""
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:\s]+)(?::(?P<port>\d*))?")
 # Some makers want the password once more in the path or the query: "…?user=admin&password=WORD",

@@ -54,7 +54,7 @@ def read_certificate(der: bytes) -> Certificate:
         return Certificate(
             fingerprint_of(der), subject, issuer, own, read.not_valid_before_utc, read.not_valid_after_utc
         )
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise RtspError("protocol", "The camera shows a certificate that cannot be read.") from None
 
 

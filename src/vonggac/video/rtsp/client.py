@@ -266,7 +266,11 @@ class RtspConnection:
     def _open_ports(self) -> tuple[int, int]:
         """Open our UDP ports of the next track."""
         channel = 2 * len(self._pairs)
-        self._pairs.append(DatagramPair(self._socket, channel, lambda sock: widen(sock, self._wanted_window)))
+        try:
+            pair = DatagramPair(self._socket, channel, lambda sock: widen(sock, self._wanted_window))
+        except OSError as error:  # a camera that has reset the connection meanwhile has no address any more
+            raise self._break(error) from None
+        self._pairs.append(pair)
         return self._pairs[-1].ports
 
     async def _secure(self, address: CameraAddress, fingerprint: str) -> None:

@@ -22,11 +22,15 @@ async def connect(address: CameraAddress, window: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
+    except (OSError, UnicodeError):  # OSError: also where the resolver itself can open no file
         raise RtspError("refused", f"The name “{address.host}” of the camera cannot be found.") from None
     failure: OSError | None = None
     for family, kind, protocol, _, where in found:
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # too many open files, or no such family on this machine
+            failure = error
+            continue
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -38,7 +38,10 @@ class DatagramPair:
     """The two ports of one track: RTP on the even one, RTCP on the odd."""
 
     def __init__(self, control: socket.socket, channel: int, widen: Callable[[socket.socket], None]) -> None:
-        """Bind on the address that `control`, the RTSP connection, has here. `channel`: of RTP; RTCP has the next."""
+        """Bind on the address that `control`, the RTSP connection, has here. `channel`: of RTP; RTCP has the next.
+
+        OSError where `control` has broken, RtspError where no ports are to be had.
+        """
         self._channel = channel
         self._peer: Any = control.getpeername()
         self._senders = {self._peer[0]}
@@ -183,7 +186,10 @@ class DatagramPair:
 def _bind_pair(family: int, local: Any) -> tuple[socket.socket, socket.socket]:
     """Bind an even port of this address and the one after it (RFC 3550 §11)."""
     for _ in range(_PORT_TRIES):
-        first = _bound(family, local, 0)
+        try:
+            first = _bound(family, local, 0)
+        except OSError as error:
+            raise RtspError("refused", f"This machine can open no UDP port for the camera: {error.strerror}.") from None
         port = first.getsockname()[1]
         try:
             # The kernel gives odd and even ones: of an odd one the even one before it is the first of the pair.

@@ -12,7 +12,7 @@ LowerTransport = Literal["tcp", "udp"]
 
 _MAX_LENGTH = 2048
 _RANGE = re.compile(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
-_TIMEOUT = re.compile(r"timeout\s*=\s*\"?\s*(\d{1,9})", re.IGNORECASE)
+_TIMEOUT = re.compile(r"timeout\s*=[\s\"]*(\d{1,9})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def parse_transports(header: str) -> list[Transport]:
 
 def parse_session(header: str) -> tuple[str, int | None]:
     """Read a Session header: (identifier, time-out in seconds or None where none is given)."""
-    name, _, rest = header.partition(";")
+    name, _, rest = header[:_MAX_LENGTH].partition(";")
     match = _TIMEOUT.search(rest)
     return name.strip()[:256], int(match[1]) if match else None
 

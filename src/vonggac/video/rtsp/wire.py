@@ -14,6 +14,8 @@ from typing import Protocol, cast
 
 HELPING = 256 * 1024
 """Bytes of encrypted records taken from the kernel in one call."""
+MOST_HELPINGS = 16
+"""Of one read: twice what fills the recorder's buffer when each is whole."""
 
 
 class Wire(Protocol):
@@ -104,8 +106,12 @@ class TlsWire:
                 return
 
     def recv_into(self, room: memoryview) -> int:
-        """Decrypt what is there; ask the kernel when that is all."""
-        filled = 0
+        """Decrypt what is there; ask the kernel when that is all.
+
+        Asked a bounded number of times: records may hold nothing to read (new keys, RFC 8446 §4.6.3), and come as
+        fast as they are taken.
+        """
+        filled, helpings = 0, MOST_HELPINGS
         while filled < len(room):
             try:
                 count = cast(int, self.object.read(len(room) - filled, room[filled:]))  # into a buffer: how many
@@ -114,11 +120,14 @@ class TlsWire:
                 if self._ended:
                     break
                 try:
+                    if not helpings:
+                        raise BlockingIOError
                     data = self._socket.recv(HELPING)
                 except (BlockingIOError, InterruptedError):
                     if filled:
                         return filled
                     raise
+                helpings -= 1
                 self._deliver(data)
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 self._ended = True
