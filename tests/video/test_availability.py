@@ -212,3 +212,8 @@ def test_sums_of_cameras_add_up() -> None:
 @pytest.mark.parametrize("seconds", [Seconds(), Seconds(due=60, writing=60)])
 def test_there_is_no_share_of_nothing(seconds: Seconds) -> None:
     assert seconds.availability is None
+
+
+def test_a_clock_that_was_set_is_the_centres_doing_and_no_cameras() -> None:
+    seconds = whole_seconds(account(Known(span(0, 3600), recorded((1000, 3600)), [gap(0, 1000, GapReason.CLOCK_SET)])))
+    assert seconds.centre == 1000

@@ -23,7 +23,7 @@ from vonggac.core.faults import standing_faults
 from vonggac.core.settings import StorageSettings
 from vonggac.video import archive, clearing, deletion, expired, files, holds
 from vonggac.video.archive import MediaStore
-from vonggac.video.clearing import BELOW_MINIMUM, HELD_FOOTAGE_FILLS_DISK, Clearing, VolumeSpace
+from vonggac.video.clearing import BELOW_MINIMUM, DELETED_FILES_STAY, HELD_FOOTAGE_FILLS_DISK, Clearing, VolumeSpace
 from vonggac.video.models import Expired, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.recorder.start import read_pasts
 from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
@@ -383,6 +383,73 @@ def test_a_file_that_is_gone_already_and_one_that_cannot_be_removed_hold_up_nobo
     assert there.files() == {(there.volumes[0].id, str(second.relative_to(there.volumes[0].path)))}
     second.rmdir()
     clear(there, max_days=35)
+    assert there.garbage() == []
+
+
+def make_irremovable(file: Path) -> None:
+    """Put a folder in the place of a file: that cannot be unlinked, whoever asks."""
+    file.unlink()
+    file.mkdir()
+
+
+def test_a_file_that_cannot_be_removed_keeps_none_of_its_folder(stored: Stored) -> None:
+    there = stored(cameras=1)
+    for minute in range(3):
+        there.record(OLD + minute * MINUTE_US)
+    first = sorted((there.volumes[0].path / "c-1").rglob("*.mp4"))[0]
+    make_irremovable(first)
+    clear(there, max_days=35)
+    assert there.garbage() == [str(first.relative_to(there.volumes[0].path))]
+    assert len(there.files()) == 1
+
+
+def test_many_files_that_cannot_be_removed_do_not_keep_the_others_on_disk(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "_BATCH", 4)
+    there = stored(cameras=2)
+    for hour in range(6):
+        there.record(OLD + hour * HOUR_US)
+        there.record(OLD + hour * HOUR_US, camera=2)
+    for file in (there.volumes[0].path / "c-1").rglob("*.mp4"):
+        make_irremovable(file)
+    clear(there, max_days=35)
+    assert there.rows() == []
+    assert {path.split("/")[0] for path in there.garbage()} == {"c-1"}
+    assert {path.split("/")[0] for _, path in there.files()} == {"c-1"}
+
+
+def test_where_files_cannot_be_removed_no_more_is_deleted_for_room_and_that_is_a_fault(stored: Stored) -> None:
+    there = stored(cameras=2)
+    for minute in range(60):
+        there.record(OLD + minute * MINUTE_US)
+    there.record(OLD + DAY_US, camera=2)
+    for file in (there.volumes[0].path / "c-1").rglob("*.mp4"):
+        make_irremovable(file)
+    registry, settings = CollectorRegistry(), StorageSettings(reserve_mb=16, min_days=30)
+    wanted = clearing.retention.margin(0.0, 10, 10**12)
+
+    def free(_volume: MountedVolume) -> int:
+        return 16_000_000 + wanted - 6 * len(content())
+
+    job = Clearing(there.database, settings, there.clock, registry, free)
+
+    async def rounds() -> None:
+        for _ in range(8):
+            await job.round()
+            there.clock.us += 10_000_000
+
+    asyncio.run(rounds())
+    assert 30 < len(there.starts(1)) < 60  # what is deleted and stays on disk makes no room
+    assert there.starts(2) == []  # where it does, it goes on
+    words = faults(there)
+    assert set(words) == {DELETED_FILES_STAY}
+    assert "cannot be removed" in words[DELETED_FILES_STAY]
+    assert "c-1" in words[DELETED_FILES_STAY]
+    for folder in (there.volumes[0].path / "c-1").rglob("*.mp4"):
+        folder.rmdir()
+    asyncio.run(job.round())
+    assert faults(there) == {}
     assert there.garbage() == []
 
 

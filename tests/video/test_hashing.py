@@ -149,6 +149,36 @@ def test_evidence_is_never_mended_and_its_damage_is_a_fault_until_it_is_whole_or
     assert set(faults(there)) == {str(keys[1])}
 
 
+def test_a_recording_that_was_released_and_deleted_while_it_was_hashed_is_no_damaged_evidence(stored: Stored) -> None:
+    there = stored(cameras=1)
+    there.record(START)
+    (row,) = there.rows()
+    with there.database.write() as session:
+        session.execute(sa.delete(Recording).where(Recording.id == row.id))
+        evidence.damaged(session, row, f"the file {row.path} is gone")
+    assert faults(there) == {}
+
+
+def test_what_was_hashed_between_its_examination_and_its_mending_is_not_mended(stored: Stored) -> None:
+    there = stored(cameras=1)
+    key = there.record(START)
+    file = there.volumes[0].path / there.rows()[0].path
+    with there.database.write() as session:
+        session.execute(sa.update(Recording).where(Recording.id == key).values(groups=b""))
+    hour_us = START - START % HOUR_US
+    with file.open("ab") as torn:
+        torn.write(b"torn")
+    with there.database.write() as session:
+        session.execute(sa.update(Recording).where(Recording.id == key).values(size=len(content()) + 4))
+    found = files.examine_hour(there.database, there.volumes[0], "c-1", there.camera_ids[0], hour_us, read_files=True)
+    place(there, START, START + 1)
+    rounds(there, job(there))
+    (finding,) = found.findings
+    assert finding.kind is files.Disagreement.GROUPS
+    assert not files.mend(there.database, finding)
+    assert hashlib.sha256(file.read_bytes()).digest() == there.rows()[0].sha256
+
+
 def test_a_changed_bit_is_noticed_and_a_file_that_is_as_it_was_is_not_accused(stored: Stored) -> None:
     there = stored(cameras=1)
     there.record(START)

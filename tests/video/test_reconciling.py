@@ -155,6 +155,15 @@ def test_a_file_that_no_row_knows_is_entered(archive: Archive) -> None:
     assert microseconds(utc(max(start for start, _, _ in archive.rows()))) % HOUR_US // 60_000_000 == 59
 
 
+def test_a_folder_that_cannot_be_read_neither_ends_the_keeper_nor_holds_up_older_hours(archive: Archive) -> None:
+    archive.enter()
+    archive.path.unlink()
+    newer = archive.path.parent.with_name(f"{int(archive.path.parent.name) + 1:02}")
+    newer.symlink_to(newer)  # listing it fails, whoever asks
+    archive.compare()
+    assert archive.gaps() == [(OLD_US, OLD_US + 4_000_000, GapReason.UNKNOWN)]
+
+
 def test_an_absent_disk_is_no_missing_file(archive: Archive) -> None:
     archive.enter()
     archive.path.unlink()

@@ -78,6 +78,8 @@ def check(
         verify_hashes=verify_hashes,
         repair=repair,
     )
+    if options.from_us >= options.to_us:
+        raise click.BadParameter("It is not before --to.", param_hint="--from")
     tally = Tally()
     problems: list[Problem] = []
     with _progress(hidden=as_json) as progress:

@@ -17,7 +17,9 @@ from vonggac.video.spans import Span, clipped, length, without
 
 OUTAGE_US = 60_000_000
 """An interruption from this length on counts as an outage; shorter ones count in the seconds, not in the number."""
-CENTRE_REASONS = frozenset({GapReason.DISK, GapReason.VOLUME_LOST, GapReason.STOPPED, GapReason.CRASHED})
+CENTRE_REASONS = frozenset(
+    {GapReason.DISK, GapReason.VOLUME_LOST, GapReason.STOPPED, GapReason.CRASHED, GapReason.CLOCK_SET}
+)
 """What is missing for these is the centre's own doing, not the camera's nor its line's."""
 _SUPPOSED = (GapReason.UNKNOWN, GapReason.CRASHED, GapReason.STOPPED)
 """Reasons that are noted without having seen the camera: the first to give way to what is on disk after all."""

@@ -34,6 +34,7 @@ from vonggac.video.volumes import MountedVolume, VolumeLost
 EVERY_S = 10.0
 BELOW_MINIMUM = "below_minimum"
 HELD_FOOTAGE_FILLS_DISK = "held_footage_fills_disk"
+DELETED_FILES_STAY = "deleted_files_stay"
 _BATCH = 256
 """Recordings planned, unlinked and synced together: their folders are few, and each costs a sync."""
 _SLICE = 8
@@ -41,6 +42,8 @@ _SLICE = 8
 _ROUND_NS = 4_000_000_000
 """No batch is begun after so much of each half of a round: the keeper must be able to end."""
 _PAUSE_S = 0.05
+_STAY = 16
+"""Where so many deleted files of a camera stay on a volume, no more of it is deleted for room: it would free none."""
 _LOOK_BACK_NS = 600 * 1_000_000_000
 """Where the first recordings lie on volumes that are away, they are not looked through again for so long."""
 
@@ -81,6 +84,8 @@ class Archive:
     bytes_per_s: float
     disk_refuses: bool
     """A camera is not recorded at this moment, because the disk takes nothing."""
+    folders: dict[uuid.UUID, str]
+    """Name of each camera's folder on every volume."""
 
 
 @dataclass(slots=True)
@@ -112,7 +117,10 @@ class Clearing:
         self._free_bytes = free_bytes
         self._limit = RateLimit()
         self._since: dict[uuid.UUID, int] = {}
-        self._since_for: tuple[frozenset[uuid.UUID], int] = (frozenset(), 0)
+        self._since_for: tuple[object, int] = (None, 0)
+        self._stay: frozenset[tuple[uuid.UUID, str]] = frozenset()
+        """(volume, folder of a camera) from which files cannot be removed."""
+        self._stay_words = ""
 
     async def round(self) -> None:
         """Remove what is left over, delete what is past its maximum, then what must go for room; say what is wrong."""
@@ -185,6 +193,8 @@ class Clearing:
 
     async def _remove(self, there: dict[uuid.UUID, MountedVolume], allowance: _Round) -> None:
         """Unlink the files that wait on volumes that are there; what cannot be unlinked is tried again next time."""
+        left: collections.Counter[tuple[uuid.UUID, str]] = collections.Counter()
+        why = ""
         for volume in there.values():
             after = ""
             while files := await self._database.query(deletion.waiting, volume.id, _BATCH, after):
@@ -192,13 +202,22 @@ class Clearing:
                 try:
                     gone, words = await asyncio.to_thread(deletion.remove_files, volume, files, self._clock.now_us())
                 except VolumeLost as fault:
-                    gone, words = [], str(fault)
+                    self._cannot_remove(volume, str(fault))
+                    break
                 for first in range(0, len(gone), _SLICE):
                     await self._database.run(deletion.forget, gone[first : first + _SLICE])
-                if words and (held_back := self._limit.passes(volume.id)) is not None:
-                    get_logger().warning("deleted recordings cannot be removed", reason=words, held_back=held_back)
-                if not gone or self._clock.monotonic_ns() >= allowance.until_ns:
+                if words:
+                    self._cannot_remove(volume, words)
+                    went, why = {file.id for file in gone}, words
+                    left.update((volume.id, file.path.partition("/")[0]) for file in files if file.id not in went)
+                if self._clock.monotonic_ns() >= allowance.until_ns:
                     break
+        self._stay = frozenset(place for place, count in left.items() if count >= _STAY)
+        self._stay_words = why if self._stay else ""
+
+    def _cannot_remove(self, volume: MountedVolume, words: str) -> None:
+        if (held_back := self._limit.passes(volume.id)) is not None:
+            get_logger().warning("deleted recordings cannot be removed", reason=words, held_back=held_back)
 
     # Plans: read on a thread, a batch at a time.
 
@@ -219,7 +238,7 @@ class Clearing:
     ) -> list[Deletion]:
         if retention.room(spare) >= wanted:
             return []
-        self._forget_old_marks(frozenset(spare))
+        self._forget_old_marks((frozenset(spare), self._stay))
         queues = [
             Queue(days, found.held.get(camera_id, ()), self._from_mark(session, camera_id, found, spare))
             for camera_id, days in found.cameras.items()
@@ -230,18 +249,19 @@ class Clearing:
         self, session: Session, camera_id: uuid.UUID, found: Archive, spare: dict[uuid.UUID, int]
     ) -> Iterator[retention.Candidate]:
         since_us = self._since.get(camera_id, 0)
+        volumes = [volume_id for volume_id in spare if (volume_id, found.folders[camera_id]) not in self._stay]
         for place, one in enumerate(
-            deletion.oldest(session, camera_id, found.held.get(camera_id, ()), spare, since_us)
+            deletion.oldest(session, camera_id, found.held.get(camera_id, ()), volumes, since_us)
         ):
             if place == 0:
                 self._since[camera_id] = one.start_us
             yield one
 
-    def _forget_old_marks(self, volumes: frozenset[uuid.UUID]) -> None:
+    def _forget_old_marks(self, places: object) -> None:
         now_ns = self._clock.monotonic_ns()
-        if self._since_for[0] != volumes or now_ns - self._since_for[1] > _LOOK_BACK_NS:
+        if self._since_for[0] != places or now_ns - self._since_for[1] > _LOOK_BACK_NS:
             self._since.clear()
-            self._since_for = (volumes, now_ns)
+            self._since_for = (places, now_ns)
 
     # What is wrong.
 
@@ -251,15 +271,16 @@ class Clearing:
         self._figures.waiting.set(files)
         self._figures.held.set(held)
         words = {
-            HELD_FOOTAGE_FILLS_DISK: _held_words(held) if lacking and held else "",
+            HELD_FOOTAGE_FILLS_DISK: _held_words(held) if lacking and held and not self._stay else "",
             BELOW_MINIMUM: _below_words(short) if short else "",
+            DELETED_FILES_STAY: _stay_words(files, self._stay_words) if self._stay else "",
         }
         if changed := {kind: detail for kind, detail in words.items() if detail != standing.get(kind, "")}:
             await self._database.run(_say, changed)
 
     def _examine(self, session: Session, found: Archive) -> tuple[int, int, list[ShortCamera], dict[str, str]]:
         files, _ = deletion.waiting_sums(session)
-        kinds = (HELD_FOOTAGE_FILLS_DISK, BELOW_MINIMUM)
+        kinds = (HELD_FOOTAGE_FILLS_DISK, BELOW_MINIMUM, DELETED_FILES_STAY)
         standing = {fault.kind: fault.detail for kind in kinds for fault in standing_faults(session, kind)}
         short = below_minimum(session, found.cameras, self._clock.now_us())
         return files, holds.held_bytes(session), short, standing
@@ -334,19 +355,27 @@ def total_of(spaces: Iterable[VolumeSpace]) -> int:
 def read_archive(session: Session, settings: StorageSettings) -> Archive:
     """Return every camera's days, also of removed ones, what is held, and how fast recordings grow."""
     centre = (settings.min_days, settings.max_days)
-    cameras = {
-        camera_id: Days.of((minimum, maximum), centre)
-        for camera_id, minimum, maximum in session.execute(sa.select(Camera.id, Camera.min_days, Camera.max_days))
-    }
+    query = sa.select(Camera.id, Camera.folder, Camera.min_days, Camera.max_days)
+    cameras: dict[uuid.UUID, Days] = {}
+    folders: dict[uuid.UUID, str] = {}
+    for camera_id, folder, minimum, maximum in session.execute(query):
+        cameras[camera_id], folders[camera_id] = Days.of((minimum, maximum), centre), folder
     rate = session.scalar(sa.select(sa.func.sum(CameraStatus.bits_per_s))) or 0.0
     refused = sa.select(Gap.id).where(Gap.end_us.is_(None), Gap.reason == GapReason.DISK.value).limit(1)
-    return Archive(cameras, holds.held_spans(session), rate / 8, session.scalar(refused) is not None)
+    return Archive(cameras, holds.held_spans(session), rate / 8, session.scalar(refused) is not None, folders)
 
 
 def _held_words(held: int) -> str:
     return (
         f"Held recordings ({held / 1e9:.1f} GB) fill the disks and nothing else is left to delete: new recordings will "
         "find no space. Add a volume, or release a hold (vonggac hold list)."
+    )
+
+
+def _stay_words(files: int, reason: str) -> str:
+    return (
+        f"{files} deleted recordings cannot be removed from the disk ({reason}) and keep their space. Nothing more is "
+        "deleted for room where they lie. Look at the owner of the files and at the disk."
     )
 
 

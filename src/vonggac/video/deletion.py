@@ -199,15 +199,20 @@ def remove_files(volume: MountedVolume, files: Iterable[WaitingFile], now_us: in
     gone: list[WaitingFile] = []
     words = ""
     for folder, inside in folders.items():
+        unlinked = []
         try:
             for file in inside:
-                (volume.path / file.path).unlink(missing_ok=True)
+                try:
+                    (volume.path / file.path).unlink(missing_ok=True)
+                    unlinked.append(file)
+                except OSError as error:  # the others need not wait for it
+                    words = f"{folder}: {error.strerror}"
             with contextlib.suppress(FileNotFoundError):
                 sync_directory(folder)
         except OSError as error:
             words = f"{folder}: {error.strerror}"
             continue
-        gone += inside
+        gone += unlinked
         _remove_if_empty(volume.path, PurePosixPath(inside[0].path).parent, now_us)
     return gone, words
 

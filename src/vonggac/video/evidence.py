@@ -17,7 +17,9 @@ EVIDENCE_DAMAGED = "evidence_damaged"
 
 
 def damaged(session: Session, recording: Recording, words: str) -> None:
-    """Say that a recording's file is not what it was; `words` say in what."""
+    """Say that a recording's file is not what it was; `words` say in what. Nothing where it was deleted meanwhile."""
+    if session.scalar(sa.select(Recording.id).where(Recording.id == recording.id)) is None:
+        return
     camera = session.get_one(Camera, recording.camera_id)
     detail = f"Held footage of camera {camera.number}, {camera.name}: {words.rstrip('.')}."
     raise_fault(session, EVIDENCE_DAMAGED, str(recording.id), detail=detail, unit_id=camera.unit_id)

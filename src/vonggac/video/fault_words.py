@@ -13,6 +13,7 @@ FAULT_WORDS: dict[str, str] = {
     "disk_slow": N_("The disk is too slow for the cameras"),
     "below_minimum": N_("Recordings are deleted before their minimum days are over"),
     "held_footage_fills_disk": N_("Held recordings fill the disk"),
+    "deleted_files_stay": N_("Deleted recordings cannot be removed from the disk"),
     "evidence_damaged": N_("Held recordings are damaged"),
     "camera_clock_wrong": N_("The clock of a camera is wrong"),
 }

@@ -196,6 +196,8 @@ def mend(database: Database, finding: Finding) -> bool:
         with database.write() as session:
             evidence.damaged(session, finding.row, finding.detail)
         return False
+    if finding.row is not None and not _is_still(database, finding.row):
+        return False  # deleted, or hashed: then it is evidence from now on
     change = _change(finding)
     if change is None:
         return False
@@ -260,14 +262,15 @@ def _other_groups(path: Path, row: Recording) -> str:
 
 
 def _is_still(database: Database, row: Recording) -> bool:
-    """Return whether a row is what it was: it may have been deleted while its file was looked at."""
+    """Return whether a row is what it was: it may have been deleted, or hashed, while its file was looked at."""
     with database.read() as session:
         return _unchanged(session, row)
 
 
 def _unchanged(session: Session, row: Recording) -> bool:
-    found = session.execute(sa.select(Recording.state, Recording.size).where(Recording.id == row.id)).one_or_none()
-    return found is not None and (found.state, found.size) == (row.state, row.size)
+    query = sa.select(Recording.state, Recording.size, Recording.sha256).where(Recording.id == row.id)
+    found = session.execute(query).one_or_none()
+    return found is not None and tuple(found) == (row.state, row.size, row.sha256)
 
 
 def _stranger(volume: MountedVolume, camera_id: uuid.UUID, path: str) -> Finding:

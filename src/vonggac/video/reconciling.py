@@ -61,6 +61,12 @@ class Reconciling:
             if (held_back := self._limit.passes("volume")) is not None:
                 get_logger().warning("the archive cannot be compared", reason=str(fault), held_back=held_back)
             return
+        except OSError as error:  # a folder that the disk does not give out: older hours need not wait for it
+            if (held_back := self._limit.passes("folder")) is not None:
+                reason = f"{error.filename}: {error.strerror}"
+                get_logger().warning("the archive cannot be compared", reason=reason, held_back=held_back)
+            self._hour_us -= HOUR_US
+            return
         if found.adopted or found.missing or found.corrected:
             get_logger().warning(
                 "index and disk disagreed on an older hour",
