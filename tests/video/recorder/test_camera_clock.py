@@ -133,7 +133,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     made = Kept(tmp_path, lines)
     monkeypatch.setattr(made.keeping, "_log", _Lines(lines))
     yield made
-    if made.sim.pipeline._write_thread.is_alive():
+    if made.sim.pipeline.alive:
         made.sim.pipeline.stop()
     made.sim.database.close()
 

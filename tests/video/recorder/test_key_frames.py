@@ -59,7 +59,7 @@ class Case:
 def case(tmp_path: Path) -> Iterator[Case]:
     made = Case(tmp_path)
     yield made
-    if made.sim.pipeline._write_thread.is_alive():
+    if made.sim.pipeline.alive:
         made.sim.pipeline.stop()
     made.sim.database.close()
 

@@ -20,7 +20,7 @@ from vonggac.video.recorder.camera import LONGEST_GROUP_US
 def sim(tmp_path: Path) -> Iterator[Simulation]:
     made = Simulation(tmp_path)
     yield made
-    if made.pipeline._write_thread.is_alive():
+    if made.pipeline.alive:
         made.pipeline.stop()
     made.database.close()
 
