@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulated import PARAMETERS, Row, Simulation, true_stamps
+import sqlalchemy as sa
+from simulated import NOON_US, PARAMETERS, Row, Simulation, true_stamps
 
-from vonggac.video.models import GapReason
+from vonggac.video.models import Gap, GapReason
 from vonggac.video.mp4 import scan
 from vonggac.video.recorder.camera import LONGEST_GROUP_US
 
@@ -268,6 +269,37 @@ def test_a_change_of_parameters_between_key_frames_is_a_gap_with_its_words_and_n
     sim.stop()
     assert sim.gaps() == [(31.0, 32.0, "loss"), (62.0, None, "stopped")]
     assert [row.frames for row in sim.rows()] == [465, 450]
+
+
+def test_pictures_lost_just_before_a_key_frame_are_a_gap_and_not_a_hole(sim: Simulation) -> None:
+    sim.play(49)
+    sim.wait(1)
+    sim.play(50, lost_at=0)
+    sim.stop()
+    assert sim.gaps() == [(49.0, 50.0, "loss"), (100.0, None, "stopped")]
+    assert len({row.run for row in sim.rows()}) == 1
+
+
+def test_a_loss_after_which_no_disk_takes_the_next_file_has_one_reason_only(sim: Simulation) -> None:
+    sim.play(50)
+    sim.track._choose_volume = lambda: None
+    sim.play(10, lost_at=22)
+    sim.track._choose_volume = lambda: sim.volume
+    sim.play(20)
+    sim.stop()
+    assert sim.gaps() == [(51.467, 58.0, "volume_lost"), (80.0, None, "stopped")]
+
+
+def test_a_file_that_takes_no_picture_leaves_no_moment_out(sim: Simulation) -> None:
+    taken, sim.pipeline.append = sim.pipeline.append, lambda _recording, _piece: False  # type: ignore[method-assign]
+    sim.play(4)
+    sim.pipeline.append = taken  # type: ignore[method-assign]
+    sim.play(20)
+    sim.stop()
+    with sim.database.read() as session:
+        first = session.scalars(sa.select(Gap).order_by(Gap.id)).first()
+    assert first is not None
+    assert first.start_us == NOON_US  # to the microsecond
 
 
 # The server's own clock.

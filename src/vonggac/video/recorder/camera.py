@@ -147,8 +147,7 @@ class TrackRecorder:
 
     def no_key_frame(self, detail: str) -> None:
         """Account for the time since pictures came without a key frame; the connection goes on."""
-        self._lost_from_us = None
-        self.account.away(GapReason.NO_KEY_FRAME, detail, self._timebase.wall_us(self._waiting_since_ns))
+        self._no_file(GapReason.NO_KEY_FRAME, detail, self._timebase.wall_us(self._waiting_since_ns))
 
     def clock_was_set(self, now_us: int, step_us: int) -> None:
         """The server's clock, which read `now_us`, was set. A file ends with the groups that had come by then."""
@@ -211,10 +210,13 @@ class TrackRecorder:
 
     def _seam(self, seam: Break) -> None:
         self._finish_file()
-        if self._assembler.waiting_for_key and self.account.gap is None:
+        waiting = self._assembler.waiting_for_key
+        if waiting:
+            self._live.break_off()
+        # What was lost just before a key frame is missing, too; parameters that change at one lose nothing.
+        if self.account.gap is None and (waiting or seam is Break.LOSS):
             self._lost_from_us = self.account.covered_until_us
             self._lost_words = _LOST_WORDS[seam]
-            self._live.break_off()
 
     def _forget_run(self) -> None:
         self._anchor = None
@@ -274,15 +276,15 @@ class TrackRecorder:
     def _begin_file(self, piece: Piece, begins: int, begins_us: int) -> RecordingFile | None:
         volume = self._choose_volume()
         if volume is None:
-            self.account.away(*self._why_no_volume(), begins_us)
+            self._no_file(*self._why_no_volume(), begins_us)
             return None
         if not self._pipeline.has_room(volume):
-            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
+            self._no_file(GapReason.DISK, _TOO_SLOW, begins_us)
             return None
         try:
             init_segment(piece.parameters, presentation_delay=0)
         except UnusableParameters as error:
-            self.account.away(GapReason.UNSUPPORTED, str(error), begins_us)
+            self._no_file(GapReason.UNSUPPORTED, str(error), begins_us)
             return None
         known = self.account.recorded_before(begins_us)
         begins_us = self.account.begins(begins_us)
@@ -312,6 +314,10 @@ class TrackRecorder:
         self._pipeline.begin(file)
         return file
 
+    def _no_file(self, reason: GapReason, detail: str, now_us: int) -> None:
+        self._lost_from_us = None  # the gap begins with the loss
+        self.account.away(reason, detail, now_us)
+
     def _finish_file(self) -> None:
         """Close the file, with the times that the arrivals of its pictures speak for."""
         file, self._file = self._file, None
@@ -320,7 +326,7 @@ class TrackRecorder:
         file.clock_offset_us = self.clock.offset_us
         start_us, end_us = self._anchor.settle(file.media_start, self._media_end)
         start_us, gap_ends = self.account.began(start_us)
-        end_us = max(end_us, start_us + 1)
+        end_us = max(end_us, start_us + 1) if self._media_end > file.media_start else start_us
         self.account.recorded(start_us, end_us)
         self._pipeline.finish(file, start_us, end_us, gap_ends)
 
