@@ -143,7 +143,7 @@ class TrackRecorder:
 
     def group_us(self, now_us: int) -> int:
         """Return for how long a file waits for the key frame at which it could end."""
-        return max(0, now_us - self._rotate_at_us) if self._file is not None else 0
+        return max(0, now_us - self._step_us() - self._rotate_at_us) if self._file is not None else 0
 
     def no_key_frame(self, detail: str) -> None:
         """Account for the time since pictures came without a key frame; the connection goes on."""
@@ -152,7 +152,9 @@ class TrackRecorder:
     def clock_was_set(self, now_us: int, step_us: int) -> None:
         """The server's clock, which read `now_us`, was set. A file ends with the groups that had come by then."""
         self.clock.forget()
-        if self._file is not None:
+        self._hold_off_until_us = 0
+        between_files = self._anchor is not None and self.account.gap is None and not self._assembler.waiting_for_key
+        if self._file is not None or between_files:
             return
         if self._lost_from_us is not None:
             self.account.lost(self._lost_from_us, now_us, self._lost_words)
@@ -166,8 +168,7 @@ class TrackRecorder:
         if piece is not None:
             self._take(piece)
         self._finish_file()
-        if self._anchor is not None and (step_us := self._timebase.clock.base_us - self._clock.base_us):
-            self.account.clock_was_set(self.account.covered_until_us, step_us)
+        self._leave_old_time()
         self._forget_run()
         self.account.away(reason, detail, now_us)
 
@@ -178,9 +179,20 @@ class TrackRecorder:
         self._media_end = recording.media_end
         recording.failure_accounted = True
         self._finish_file()
+        self._leave_old_time()
         if not self._leave_volume(recording.volume):  # no better one: not asked at every key frame
             self._hold_off_until_us = now_us + _HOLD_OFF_US
         self.account.away(reason, detail, now_us)
+
+    def _step_us(self) -> int:
+        """Return by how much the server's clock was set and the run has not followed yet."""
+        return self._timebase.clock.base_us - self._clock.base_us
+
+    def _leave_old_time(self) -> None:
+        """What is told from here on is told by the clock as it is now, also where it was set since the last group."""
+        if self._anchor is not None and (step_us := self._step_us()):
+            self.account.clock_was_set(self.account.covered_until_us, step_us)
+            self._anchor = None
 
     # From here on: one piece at a time.
 
@@ -199,9 +211,11 @@ class TrackRecorder:
     def _change_clock(self, piece: Piece, anchor: TimeAnchor) -> TimeAnchor:
         """The server's clock was set since the piece before: a new run, and nothing lost."""
         self._finish_file()
-        before, self._clock = self._clock, self._timebase.clock
-        step_us = self._clock.base_us - before.base_us
+        step_us = self._step_us()
+        self._clock = self._timebase.clock
         self.account.clock_was_set(self.account.covered_until_us, step_us)
+        if self._lost_from_us is not None:
+            self._lost_from_us += step_us
         first = piece.units[0]
         self._run = anchor.wall_us(first.pts - self._origin_pts) + step_us
         self._origin_pts = first.pts
