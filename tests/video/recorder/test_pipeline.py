@@ -342,6 +342,21 @@ def test_after_a_failed_sync_every_open_file_of_that_volume_is_closed_and_of_no_
     assert elsewhere.failure is None
 
 
+def test_a_file_whose_sync_failed_keeps_its_open_row_though_the_disk_takes_the_next_sync(
+    bench: Bench, wait: Callable[..., None]
+) -> None:
+    """The system tells of lost pages once: the sync on closing succeeds without them."""
+    file = bench.recording()
+    bench.disk.fail["sync"] = 1
+    bench.pipeline.append(file, piece(0))
+    wait(lambda: bench.failures, "the failure")
+    del bench.disk.fail["sync"]
+    bench.pipeline.finish(file, 0, 1_000_000)
+    bench.pipeline.stop()
+    (row,) = bench.rows()
+    assert (row.state, row.end_us) == (RecordingState.OPEN, None)
+
+
 def test_what_was_counted_on_and_not_written_after_all_becomes_a_gap(bench: Bench) -> None:
     """The camera had gone on to its next file when the disk refused what still waited for this one."""
     bench.disk.fail["append"] = 3  # the head and one group

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulated import PARAMETERS, Row, Simulation, true_stamps
+import sqlalchemy as sa
+from simulated import NOON_US, PARAMETERS, Row, Simulation, true_stamps
 
-from vonggac.video.models import GapReason
+from vonggac.video.models import Gap, GapReason
 from vonggac.video.mp4 import scan
 from vonggac.video.recorder.camera import LONGEST_GROUP_US
 
@@ -270,6 +272,37 @@ def test_a_change_of_parameters_between_key_frames_is_a_gap_with_its_words_and_n
     assert [row.frames for row in sim.rows()] == [465, 450]
 
 
+def test_pictures_lost_just_before_a_key_frame_are_a_gap_and_not_a_hole(sim: Simulation) -> None:
+    sim.play(49)
+    sim.wait(1)
+    sim.play(50, lost_at=0)
+    sim.stop()
+    assert sim.gaps() == [(49.0, 50.0, "loss"), (100.0, None, "stopped")]
+    assert len({row.run for row in sim.rows()}) == 1
+
+
+def test_a_loss_after_which_no_disk_takes_the_next_file_has_one_reason_only(sim: Simulation) -> None:
+    sim.play(50)
+    sim.track._choose_volume = lambda: None
+    sim.play(10, lost_at=22)
+    sim.track._choose_volume = lambda: sim.volume
+    sim.play(20)
+    sim.stop()
+    assert sim.gaps() == [(51.467, 58.0, "volume_lost"), (80.0, None, "stopped")]
+
+
+def test_a_file_that_takes_no_picture_leaves_no_moment_out(sim: Simulation) -> None:
+    taken, sim.pipeline.append = sim.pipeline.append, lambda _recording, _piece: False  # type: ignore[method-assign]
+    sim.play(4)
+    sim.pipeline.append = taken  # type: ignore[method-assign]
+    sim.play(20)
+    sim.stop()
+    with sim.database.read() as session:
+        first = session.scalars(sa.select(Gap).order_by(Gap.id)).first()
+    assert first is not None
+    assert first.start_us == NOON_US  # to the microsecond
+
+
 # The server's own clock.
 
 
@@ -372,3 +405,61 @@ def test_half_a_second_is_slewed_and_no_new_run(sim: Simulation) -> None:
     assert len({row.run for row in sim.rows()}) == 1
     assert_tiled(sim.rows(), 660.3, within=0.05)
     assert sim.gaps()[0][2] == "stopped"
+
+
+def test_a_step_between_two_files_of_a_run_loses_neither_a_picture_nor_a_moment(sim: Simulation) -> None:
+    other = replace(PARAMETERS, declared_fps=10.0)
+    sim.play(60)
+    sim.play(1, parameters=other)
+    sim.set_clock(300)
+    sim.play(29, first_key=15, parameters=other)
+    sim.stop()
+    assert [(row.start, row.end) for row in sim.rows()] == [(0.0, 38.0), (38.0, 60.0), (360.0, 390.0)]
+    assert sim.gaps() == [(60.0, 360.0, "clock_set"), (390.0, None, "stopped")]
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_loss_in_the_group_in_which_the_clock_was_set_is_told_apart_from_it(sim: Simulation, step_s: float) -> None:
+    sim.play(50, group_s=20)
+    sim.set_clock(step_s)
+    sim.play(30, group_s=20, first_key=150, lost_at=30)
+    sim.stop()
+    skipped = [(52.0, 3652.0, "clock_set")] if step_s > 0 else []
+    assert sim.gaps() == [
+        *skipped,
+        (52.0 + step_s, 60.0 + step_s, "loss"),
+        (80.0 + step_s, None, "stopped"),
+    ]
+
+
+def failed(sim: Simulation) -> None:
+    """The disk refuses the file that is written to."""
+    while sim.pipeline.queued_bytes:
+        time.sleep(0.01)
+    assert sim.track._file is not None
+    sim.track.write_failed(sim.track._file, GapReason.DISK, "refused", sim.wall_us())
+
+
+def test_a_write_that_fails_in_the_group_in_which_the_clock_was_set_back_is_no_gap_of_an_hour(sim: Simulation) -> None:
+    sim.play(61)
+    sim.set_clock(-3600)
+    failed(sim)
+    sim.play(29, first_key=15)
+    sim.stop()
+    assert sim.gaps() == [(-3540.0, -3534.0, "disk"), (-3510.0, None, "stopped")]
+
+
+def test_a_clock_set_back_after_a_failed_write_makes_no_pause_of_an_hour(sim: Simulation) -> None:
+    sim.play(60)
+    failed(sim)
+    sim.set_clock(-3600)
+    sim.play(30)
+    sim.stop()
+    assert sim.gaps()[-1] == (-3510.0, None, "stopped")
+    assert sim.rows()[-1].start <= -3532.0
+
+
+def test_a_clock_set_forward_by_hours_ends_no_connection_for_want_of_a_key_frame(sim: Simulation) -> None:
+    sim.play(61)
+    sim.set_clock(2 * 3600)
+    assert sim.track.group_us(sim.wall_us()) < LONGEST_GROUP_US

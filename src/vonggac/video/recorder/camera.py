@@ -143,17 +143,18 @@ class TrackRecorder:
 
     def group_us(self, now_us: int) -> int:
         """Return for how long a file waits for the key frame at which it could end."""
-        return max(0, now_us - self._rotate_at_us) if self._file is not None else 0
+        return max(0, now_us - self._step_us() - self._rotate_at_us) if self._file is not None else 0
 
     def no_key_frame(self, detail: str) -> None:
         """Account for the time since pictures came without a key frame; the connection goes on."""
-        self._lost_from_us = None
-        self.account.away(GapReason.NO_KEY_FRAME, detail, self._timebase.wall_us(self._waiting_since_ns))
+        self._no_file(GapReason.NO_KEY_FRAME, detail, self._timebase.wall_us(self._waiting_since_ns))
 
     def clock_was_set(self, now_us: int, step_us: int) -> None:
         """The server's clock, which read `now_us`, was set. A file ends with the groups that had come by then."""
         self.clock.forget()
-        if self._file is not None:
+        self._hold_off_until_us = 0
+        between_files = self._anchor is not None and self.account.gap is None and not self._assembler.waiting_for_key
+        if self._file is not None or between_files:
             return
         if self._lost_from_us is not None:
             self.account.lost(self._lost_from_us, now_us, self._lost_words)
@@ -167,8 +168,7 @@ class TrackRecorder:
         if piece is not None:
             self._take(piece)
         self._finish_file()
-        if self._anchor is not None and (step_us := self._timebase.clock.base_us - self._clock.base_us):
-            self.account.clock_was_set(self.account.covered_until_us, step_us)
+        self._leave_old_time()
         self._forget_run()
         self.account.away(reason, detail, now_us)
 
@@ -179,9 +179,20 @@ class TrackRecorder:
         self._media_end = recording.media_end
         recording.failure_accounted = True
         self._finish_file()
+        self._leave_old_time()
         if not self._leave_volume(recording.volume):  # no better one: not asked at every key frame
             self._hold_off_until_us = now_us + _HOLD_OFF_US
         self.account.away(reason, detail, now_us)
+
+    def _step_us(self) -> int:
+        """Return by how much the server's clock was set and the run has not followed yet."""
+        return self._timebase.clock.base_us - self._clock.base_us
+
+    def _leave_old_time(self) -> None:
+        """What is told from here on is told by the clock as it is now, also where it was set since the last group."""
+        if self._anchor is not None and (step_us := self._step_us()):
+            self.account.clock_was_set(self.account.covered_until_us, step_us)
+            self._anchor = None
 
     # From here on: one piece at a time.
 
@@ -200,9 +211,11 @@ class TrackRecorder:
     def _change_clock(self, piece: Piece, anchor: TimeAnchor) -> TimeAnchor:
         """The server's clock was set since the piece before: a new run, and nothing lost."""
         self._finish_file()
-        before, self._clock = self._clock, self._timebase.clock
-        step_us = self._clock.base_us - before.base_us
+        step_us = self._step_us()
+        self._clock = self._timebase.clock
         self.account.clock_was_set(self.account.covered_until_us, step_us)
+        if self._lost_from_us is not None:
+            self._lost_from_us += step_us
         first = piece.units[0]
         self._run = anchor.wall_us(first.pts - self._origin_pts) + step_us
         self._origin_pts = first.pts
@@ -211,10 +224,13 @@ class TrackRecorder:
 
     def _seam(self, seam: Break) -> None:
         self._finish_file()
-        if self._assembler.waiting_for_key and self.account.gap is None:
+        waiting = self._assembler.waiting_for_key
+        if waiting:
+            self._live.break_off()
+        # What was lost just before a key frame is missing, too; parameters that change at one lose nothing.
+        if self.account.gap is None and (waiting or seam is Break.LOSS):
             self._lost_from_us = self.account.covered_until_us
             self._lost_words = _LOST_WORDS[seam]
-            self._live.break_off()
 
     def _forget_run(self) -> None:
         self._anchor = None
@@ -274,15 +290,15 @@ class TrackRecorder:
     def _begin_file(self, piece: Piece, begins: int, begins_us: int) -> RecordingFile | None:
         volume = self._choose_volume()
         if volume is None:
-            self.account.away(*self._why_no_volume(), begins_us)
+            self._no_file(*self._why_no_volume(), begins_us)
             return None
         if not self._pipeline.has_room(volume):
-            self.account.away(GapReason.DISK, _TOO_SLOW, begins_us)
+            self._no_file(GapReason.DISK, _TOO_SLOW, begins_us)
             return None
         try:
             init_segment(piece.parameters, presentation_delay=0)
         except UnusableParameters as error:
-            self.account.away(GapReason.UNSUPPORTED, str(error), begins_us)
+            self._no_file(GapReason.UNSUPPORTED, str(error), begins_us)
             return None
         known = self.account.recorded_before(begins_us)
         begins_us = self.account.begins(begins_us)
@@ -312,6 +328,10 @@ class TrackRecorder:
         self._pipeline.begin(file)
         return file
 
+    def _no_file(self, reason: GapReason, detail: str, now_us: int) -> None:
+        self._lost_from_us = None  # the gap begins with the loss
+        self.account.away(reason, detail, now_us)
+
     def _finish_file(self) -> None:
         """Close the file, with the times that the arrivals of its pictures speak for."""
         file, self._file = self._file, None
@@ -320,7 +340,7 @@ class TrackRecorder:
         file.clock_offset_us = self.clock.offset_us
         start_us, end_us = self._anchor.settle(file.media_start, self._media_end)
         start_us, gap_ends = self.account.began(start_us)
-        end_us = max(end_us, start_us + 1)
+        end_us = max(end_us, start_us + 1) if self._media_end > file.media_start else start_us
         self.account.recorded(start_us, end_us)
         self._pipeline.finish(file, start_us, end_us, gap_ends)
 

@@ -134,6 +134,10 @@ class Fleet:
         """Return the wall clock at a moment of the monotonic one."""
         return self._timebase.wall_us(monotonic_ns)
 
+    def _now_us(self) -> int:
+        # Not the system's clock: until the tick has seen that it was set, accounts go on by the old time.
+        return self._timebase.wall_us(self._clock.monotonic_ns())
+
     def passed_s(self, camera: RecordedCamera) -> float:
         """Return for how long a camera has been this recorder's, in seconds."""
         return time.monotonic() - camera.since
@@ -159,7 +163,7 @@ class Fleet:
             account = self._accounts[source.id] = self._open_account(source, past)
         if account.gap is not None and account.gap.reason is GapReason.DISABLED:
             # From now on it is due: what connecting takes is not switched off.
-            account.away(GapReason.STOPPED, "recording had not begun", self._clock.now_us())
+            account.away(GapReason.STOPPED, "recording had not begun", self._now_us())
         connection: CameraConnection | None = None
 
         def watched(by_somebody: bool) -> None:
@@ -187,7 +191,7 @@ class Fleet:
             settings=self._settings.recorder,
             reading=self.reading,
             gate=self._gate,
-            now_us=self._clock.now_us,
+            now_us=self._now_us,
             limit=self._limit,
             rng=self._rng,
         )
@@ -196,16 +200,15 @@ class Fleet:
         return RecordedCamera(source, track, connection, live, task, time.monotonic())
 
     def _open_account(self, source: CameraSource, past: CameraPast) -> CameraAccount:
-        return open_account(source.id, source.unit_id, self.pipeline.change, past, self._clock.now_us())
+        return open_account(source.id, source.unit_id, self.pipeline.change, past, self._now_us())
 
     async def _stop_camera(self, camera_id: uuid.UUID, reason: GapReason) -> None:
         camera = self._cameras[camera_id]
         camera.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await camera.task
+        await asyncio.wait([camera.task])  # one that ended with an error has said so, and must not stop the others' end
         camera.live.close()
         camera.track.end_run(
-            reason, "the recorder was stopped" if reason is GapReason.STOPPED else "", self._clock.now_us()
+            reason, "the recorder was stopped" if reason is GapReason.STOPPED else "", self._now_us()
         )
 
     def _ended_by_itself(self, task: asyncio.Task[None]) -> None:
@@ -298,7 +301,7 @@ class Fleet:
     def _write_failed(self, recording: RecordingFile, failure: WriteFailed) -> None:
         camera = self._cameras.get(recording.camera_id)
         if camera is not None:
-            camera.track.write_failed(recording, failure.reason, str(failure), self._clock.now_us())
+            camera.track.write_failed(recording, failure.reason, str(failure), self._now_us())
 
 
 def _same_stream(one: CameraSource, other: CameraSource) -> bool:

@@ -55,6 +55,8 @@ class RecordingFile:
     finished: bool = False
     failure: WriteFailed | None = None
     """Why nothing more is written to it."""
+    sync_failed: bool = False
+    """True once a sync failed, whatever a later one says: the system tells of lost pages once."""
     failure_accounted: bool = False
     """True when the loop knew of the failure as it said where the recording ends."""
     dropped: bool = False
@@ -193,6 +195,7 @@ class RecordingFile:
                 self.folders_to_sync.pop()
         except OSError as error:
             # After a failed sync the kernel may have dropped the pages: nothing of this file is to be believed.
+            self.sync_failed = True
             raise self.fail(self._refused(error)) from error
 
     def close(self, disk: Disk) -> None:

@@ -229,7 +229,7 @@ class VolumeWriter:
     def _close(self, recording: RecordingFile) -> None:
         self.open.discard(recording)
         began = self._busy[1] = time.monotonic()
-        safe = True
+        safe = not recording.sync_failed
         try:
             recording.close(self._disk)
         except WriteFailed as failure:
@@ -237,7 +237,11 @@ class VolumeWriter:
             self._distrust(failure)
             safe = False
         else:
-            self._note_folders(recording)
+            if safe:
+                self._note_folders(recording)
+            elif recording.failure is not None:
+                # Told again: the volume may be used again by now, and this file is still to be read back.
+                self._on_failure(recording, recording.failure)
         self._synced(began)
         self._on_closed(recording, safe, _not_written(recording))
 
