@@ -97,3 +97,5 @@ class SoundUnit:
     pts: int
     """The same moment on the time of the pictures (`AccessUnit.pts`), as well as it is known when it arrives."""
     data: bytes
+    arrived_ns: int
+    """Monotonic clock at which it was read from the socket."""

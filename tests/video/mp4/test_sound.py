@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.peers import judge
-from tests.peers.sound import FRAME, RATE, Sound, beeps_heard, coded, sound_seconds
-from tests.video.mp4.conftest import Material, encode_numbers
 
+from peers import judge
+from peers.sound import FRAME, RATE, Sound, beeps_heard, coded, sound_seconds
 from vonggac.video.mp4 import ClipPart, RecordingDamaged, fragment_header, init_segment, read_samples, scan, write_clip
 from vonggac.video.mp4.reader import payload_is_whole, read_sound, read_table
 from vonggac.video.mp4.sound import SoundFrames
@@ -18,7 +18,7 @@ from vonggac.video.stream import VIDEO_TIMESCALE
 TICKS = 6000
 
 
-def recorded(material: Material, sound: Sound, *, skip: range = range(0), media_start: int = 0) -> bytes:
+def recorded(material: Any, sound: Sound, *, skip: range = range(0), media_start: int = 0) -> bytes:
     """Write pictures of 15 a second and the sound beside them; frames in `skip` have not come."""
     data = bytearray(init_segment(material.units[0].parameters, presentation_delay=0, sound=sound.parameters))
     taken = begin = 0
@@ -50,9 +50,9 @@ def recorded(material: Material, sound: Sound, *, skip: range = range(0), media_
 
 
 @pytest.fixture(scope="module")
-def spoken() -> Material:
+def spoken(encode: Any) -> Any:
     """Two seconds in groups of six pictures."""
-    return encode_numbers(30, group=6)
+    return encode(30, group=6)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def sound() -> Sound:
     return coded(2.0, [0.5, 1.5])
 
 
-def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Material, sound: Sound) -> None:
+def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Any, sound: Sound) -> None:
     data = recorded(spoken, sound)
     scanned = scan(BytesIO(data), verify_from=0)
     assert not scanned.torn
@@ -78,14 +78,14 @@ def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Material,
     assert len(heard) > 10
 
 
-def test_a_file_torn_anywhere_ends_with_its_last_whole_group(spoken: Material, sound: Sound) -> None:
+def test_a_file_torn_anywhere_ends_with_its_last_whole_group(spoken: Any, sound: Sound) -> None:
     data = recorded(spoken, sound)
     ends = [group.offset + group.size for group in scan(BytesIO(data)).groups]
     for end in range(ends[0], len(data), 37):
         assert scan(BytesIO(data[:end])).valid_end == max(one for one in ends if one <= end)
 
 
-def test_sound_that_a_power_cut_took_is_seen(spoken: Material, sound: Sound) -> None:
+def test_sound_that_a_power_cut_took_is_seen(spoken: Any, sound: Sound) -> None:
     data = recorded(spoken, sound)
     group = scan(BytesIO(data)).groups[1]
     table = read_table(BytesIO(data), group)
@@ -96,7 +96,7 @@ def test_sound_that_a_power_cut_took_is_seen(spoken: Material, sound: Sound) -> 
     assert scan(BytesIO(holed), verify_from=0).valid_end == group.offset
 
 
-def test_a_head_of_sound_that_is_not_ours_ends_the_file(spoken: Material, sound: Sound) -> None:
+def test_a_head_of_sound_that_is_not_ours_ends_the_file(spoken: Any, sound: Sound) -> None:
     data = recorded(spoken, sound)
     group = scan(BytesIO(data)).groups[0]
     at = data.index(b"traf", data.index(b"traf") + 4)
@@ -110,7 +110,7 @@ def test_a_head_of_sound_that_is_not_ours_ends_the_file(spoken: Material, sound:
         assert 32 <= offset < 40, f"byte {offset} of the head of the sound may not be anything"  # its time
 
 
-def test_ffmpeg_hears_every_beep_at_its_time(spoken: Material, sound: Sound, tmp_path: Path) -> None:
+def test_ffmpeg_hears_every_beep_at_its_time(spoken: Any, sound: Sound, tmp_path: Path) -> None:
     path = tmp_path / "recording.mp4"
     path.write_bytes(recorded(spoken, sound))
     assert judge.complaints(path) == ""
@@ -120,7 +120,7 @@ def test_ffmpeg_hears_every_beep_at_its_time(spoken: Material, sound: Sound, tmp
 
 
 def test_sound_that_stays_away_leaves_silence_and_the_rest_at_its_time(
-    spoken: Material, sound: Sound, tmp_path: Path
+    spoken: Any, sound: Sound, tmp_path: Path
 ) -> None:
     path = tmp_path / "recording.mp4"
     path.write_bytes(recorded(spoken, sound, skip=range(10, 18)))  # 0.64 s to 1.15 s: a whole group among it
@@ -129,7 +129,7 @@ def test_sound_that_stays_away_leaves_silence_and_the_rest_at_its_time(
     assert beeps_heard(path) == pytest.approx([0.5, 1.5], abs=0.02)
 
 
-def test_a_clip_has_the_sound_where_its_pictures_are(spoken: Material, sound: Sound, tmp_path: Path) -> None:
+def test_a_clip_has_the_sound_where_its_pictures_are(spoken: Any, sound: Sound, tmp_path: Path) -> None:
     later = recorded(spoken, sound, media_start=90 * VIDEO_TIMESCALE)
     first = recorded(spoken, sound)
     parts = [
@@ -147,7 +147,7 @@ def test_a_clip_has_the_sound_where_its_pictures_are(spoken: Material, sound: So
 
 
 def test_a_clip_from_the_middle_begins_with_the_sound_of_its_first_picture(
-    spoken: Material, sound: Sound, tmp_path: Path
+    spoken: Any, sound: Sound, tmp_path: Path
 ) -> None:
     data = recorded(spoken, sound)
     entries = scan(BytesIO(data)).entries()
@@ -161,7 +161,7 @@ def test_a_clip_from_the_middle_begins_with_the_sound_of_its_first_picture(
 
 
 def test_pictures_without_sound_and_with_other_sound_are_all_in_the_clip(
-    spoken: Material, sound: Sound, tmp_path: Path
+    spoken: Any, sound: Sound, tmp_path: Path
 ) -> None:
     other = Sound(type(sound.parameters)(bytes.fromhex("1190"), 48_000, 2), sound.frames)
     datas = [

@@ -9,35 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peers.aac import DESCRIBED, Sender
 from vonggac.video.rtsp import sdp
 from vonggac.video.rtsp.aac import MAX_FRAME, MAX_FRAMES, AacDepacketiser, SoundRefused, read_config, sound_parameters
-
-DESCRIBED = (
-    "v=0\r\nm=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/1\r\n"
-    "a=fmtp:97 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;"
-    "config=1408\r\n"
-)
 
 
 def described(text: str = DESCRIBED) -> sdp.Media:
     return sdp.parse(text.encode()).media[0]
-
-
-@dataclass
-class Sender:
-    """A camera's side: frames into packets."""
-
-    sequence: int = 65_530
-    ssrc: int = 7
-
-    def packet(self, stamp: int, sizes: list[int], payload: bytes, *, payload_type: int = 97, step: int = 0) -> bytes:
-        head = struct.pack(">BBHII", 0x80, 0x80 | payload_type, self.sequence & 0xFFFF, stamp & 0xFFFFFFFF, self.ssrc)
-        self.sequence += 1
-        headers = b"".join(struct.pack(">H", size << 3 | (step if at else 0)) for at, size in enumerate(sizes))
-        return head + struct.pack(">H", 16 * len(sizes)) + headers + payload
-
-    def frames(self, stamp: int, *frames: bytes) -> bytes:
-        return self.packet(stamp, [len(frame) for frame in frames], b"".join(frames))
 
 
 @dataclass

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
-from tests.video.rtsp.conftest import PPS, SPS, Packer
-from tests.video.rtsp.test_aac import DESCRIBED, Sender
-from tests.video.rtsp.test_session import Talk
+
+from peers.aac import DESCRIBED, Sender
+from peers.rtsp_talk import Talk
 
 SECOND = 1_000_000_000
 AUDIO = DESCRIBED.removeprefix("v=0\r\n") + "a=control:trackID=2\r\n"
@@ -37,10 +38,17 @@ def framed(channel: int, packet: bytes) -> bytes:
     return struct.pack(">BBH", 0x24, channel, len(packet)) + packet
 
 
-def picture(camera: Packer, number: int) -> bytes:
-    unit = bytes((0x65, 0x88)) + bytes([number & 0x7F | 1]) * 300
-    packets = [*camera.single(SPS, 6000 * number), *camera.single(PPS, 6000 * number)]
-    return b"".join(framed(0, one) for one in [*packets, *camera.fragments(unit, 6000 * number, marker=True)])
+class Camera:
+    """Key pictures, 15 a second, each with its parameter sets and in fragments."""
+
+    def __init__(self, rtp: Any, first: int = 0) -> None:
+        self._rtp, self._packer = rtp, rtp.Packer(sequence=1000 + 20 * first)
+
+    def picture(self, number: int) -> bytes:
+        unit, time = bytes((0x65, 0x88)) + bytes([number & 0x7F | 1]) * 300, 6000 * number
+        sets = [*self._packer.single(self._rtp.SPS, time), *self._packer.single(self._rtp.PPS, time)]
+        packets = [*sets, *self._packer.fragments(unit, time, marker=True)]
+        return b"".join(framed(0, one) for one in packets)
 
 
 def report(seconds: int, stamp: int) -> bytes:
@@ -52,11 +60,11 @@ def talk(sdp_text: str) -> Heard:
     return Heard(sdp_text + AUDIO)
 
 
-def test_sound_comes_through_between_the_packets_of_a_picture(talk: Heard) -> None:
+def test_sound_comes_through_between_the_packets_of_a_picture(rtp: Any, talk: Heard) -> None:
     talk.play()
-    pictures, sound = Packer(), Sender()
+    pictures, sound = Camera(rtp), Sender()
     plain = Talk(sdp=talk.sdp).playing()
-    data = [picture(pictures, number) for number in range(60)]
+    data = [pictures.picture(number) for number in range(60)]
     for number, one in enumerate(data):
         plain.say(one, number)
         # Between any two packets of a picture, wherever they part, may stand one of sound.
@@ -74,12 +82,12 @@ def test_sound_comes_through_between_the_packets_of_a_picture(talk: Heard) -> No
     assert talk.session.description.left_out == ()
 
 
-def test_reports_place_the_sound_exactly_wherever_its_time_begins(talk: Heard) -> None:
+def test_reports_place_the_sound_exactly_wherever_its_time_begins(rtp: Any, talk: Heard) -> None:
     talk.play()
-    pictures, sound = Packer(), Sender()
+    pictures, sound = Camera(rtp), Sender()
     for number in range(20):
         now = number * SECOND // 15
-        talk.say(picture(pictures, number), now)
+        talk.say(pictures.picture(number), now)
         talk.packets(2, sound.frames(700_000 + 1024 * number, b"x"), now_ns=now + SECOND // 5)
     talk.packets(1, report(100, 6000 * 15))  # a second of pictures
     talk.packets(3, report(101, 700_000 + 32_000))  # two seconds of sound: both show one second of the same clock
@@ -87,23 +95,23 @@ def test_reports_place_the_sound_exactly_wherever_its_time_begins(talk: Heard) -
     assert talk.sound[-1].pts == 90_000
 
 
-def test_without_reports_the_earliest_arrivals_belong_together(talk: Heard) -> None:
+def test_without_reports_the_earliest_arrivals_belong_together(rtp: Any, talk: Heard) -> None:
     talk.play()
-    pictures, sound = Packer(), Sender()
+    pictures, sound = Camera(rtp), Sender()
     for number in range(30):
         now = number * SECOND // 15
-        talk.say(picture(pictures, number), now)
+        talk.say(pictures.picture(number), now)
         late = SECOND // 10 if number % 3 else 0
         talk.packets(2, sound.frames(700_000 + 16_000 * number // 15, b"x"), now_ns=now + late)
     assert talk.sound[-1].pts == pytest.approx(29 * 6000, abs=90)
 
 
-def test_reports_of_another_clock_are_not_believed(talk: Heard) -> None:
+def test_reports_of_another_clock_are_not_believed(rtp: Any, talk: Heard) -> None:
     talk.play()
-    pictures, sound = Packer(), Sender()
+    pictures, sound = Camera(rtp), Sender()
     for number in range(20):
         now = number * SECOND // 15
-        talk.say(picture(pictures, number), now)
+        talk.say(pictures.picture(number), now)
         talk.packets(2, sound.frames(1024 * number, b"x"), now_ns=now)
     talk.packets(1, report(100, 0))
     talk.packets(3, report(5000, 0))
@@ -122,22 +130,22 @@ def test_reports_of_another_clock_are_not_believed(talk: Heard) -> None:
     ],
 )
 def test_sound_that_is_refused_or_comes_in_the_pictures_way_is_left_out_and_the_pictures_play(
-    talk: Heard, answer: str, transport: str
+    rtp: Any, talk: Heard, answer: str, transport: str
 ) -> None:
     talk.play(answer, transport)
-    talk.say(picture(Packer(), 0) + picture(Packer(sequence=1004 + 20), 1), 5)
+    talk.say(Camera(rtp).picture(0) + Camera(rtp, 1).picture(1), 5)
     assert talk.pictures
     assert talk.session.description.sound is None
     assert talk.session.description.sound_refused.startswith("sound left out: ")
 
 
-def test_sound_that_never_comes_ends_or_is_garbage_leaves_the_pictures_alone(talk: Heard) -> None:
+def test_sound_that_never_comes_ends_or_is_garbage_leaves_the_pictures_alone(rtp: Any, talk: Heard) -> None:
     talk.play()
-    camera, sound = Packer(), Sender()
-    talk.say(picture(camera, 0))
+    camera, sound = Camera(rtp), Sender()
+    talk.say(camera.picture(0))
     talk.packets(2, b"garbage", b"", sound.packet(0, [5000], b"xyz"), bytes(500))
     talk.packets(3, bytes.fromhex("80cb0001") + b"\0\0\0\7", b"\xff" * 40)
-    talk.say(picture(camera, 1) + picture(camera, 2))
+    talk.say(camera.picture(1) + camera.picture(2))
     assert len(talk.pictures) == 2
     assert "the camera has ended its sound" in talk.session.oddities
 

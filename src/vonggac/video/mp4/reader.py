@@ -352,9 +352,16 @@ def _payload_is_whole(file: BinaryIO, table: SampleTable) -> bool:
             at += 4 + unit
         if at != size:
             return False
-    # A coded frame of sound ends with the element END, three bits of 1 (ISO/IEC 14496-3 table 4.85): one of zeros alone
-    # was never written, and a page that was lost holds at least one whole frame, or a sector of a picture.
-    return table.sound is None or all(any(frame) for frame in read_sound(file, table.sound))
+    return table.sound is None or _sound_is_whole(file, table.pictures_end, table.end)
+
+
+def _sound_is_whole(file: BinaryIO, start: int, end: int) -> bool:
+    """Look for sectors of zeros, whole or in part, among the sound: a frame ends with bits of 1 (END, 14496-3 §4.5)."""
+    size = len(_LOST_SECTOR)
+    first = (start - 1) // size * size  # with the last bytes of the pictures: none ends with a zero byte
+    file.seek(first)
+    data = file.read(end - first)
+    return len(data) == end - first and all(any(data[at : at + size]) for at in range(0, len(data), size))
 
 
 def _box_size(data: bytes, at: int, kind: bytes | None = None) -> int:

@@ -128,6 +128,8 @@ class RtspSession:
         self._on_sound = on_sound
         self.sound: SoundTrack | None = None
         """The sound that is taken; None without."""
+        self.asked_for_sound = False
+        """True once the camera was asked for its sound, whatever came of it."""
         self._wanted_sound: tuple[str, SoundTrack] | None = None  # its address, from description to SETUP
         self._sound_channels = (-1, -1)
         self.next_keepalive_ns = 0
@@ -441,6 +443,7 @@ class RtspSession:
         hand_over = self._on_access_unit if wanted is None else self._picture_beside_sound
         self._depacketiser = depacketiser_for(self._video, self._media_channel, hand_over, self.oddities)
         if wanted is not None:
+            self.asked_for_sound = True
             self._request("SETUP", wanted[0], ("Transport", self._wanted_transport(1)))
         else:
             self._play()

@@ -48,7 +48,7 @@ class SoundTrack:
         self._on_sound = on_sound
         self._depacketiser = AacDepacketiser(self._frame, media, parameters, oddities)
         self._oddities = oddities
-        self._now_ns = 0
+        self._now_ns = self._last_frame_ns = 0
         self._pictures, self._sound = _Earliest(), _Earliest()
         self._picture_report: tuple[int, int] | None = None  # the camera's clock in microseconds, a picture's time
         self._sound_report: tuple[int, int] | None = None  # the camera's clock, a frame's time in samples
@@ -62,6 +62,11 @@ class SoundTrack:
     def lost(self) -> int:
         """RTP packets missing by their sequence numbers."""
         return self._depacketiser.lost
+
+    @property
+    def last_frame_ns(self) -> int:
+        """Monotonic clock of the last frame; 0 before the first."""
+        return self._last_frame_ns
 
     @property
     def frames(self) -> int:
@@ -89,8 +94,9 @@ class SoundTrack:
             self._sound_report = report.ntp_unix_us, time
 
     def _frame(self, time: int, data: bytes) -> None:
+        self._last_frame_ns = self._now_ns
         self._sound.add(self._now_ns - time * 1_000_000_000 // self._rate, self._now_ns)
-        self._on_sound(SoundUnit(time, self._place(time), data))
+        self._on_sound(SoundUnit(time, self._place(time), data, self._now_ns))
 
     def _place(self, time: int) -> int:
         """Return where a frame lies on the time of the pictures."""
