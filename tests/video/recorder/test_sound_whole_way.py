@@ -20,8 +20,7 @@ pytestmark = pytest.mark.slow
 
 FPS = 15
 LOOP_S = 10
-ENCODER_S = 0.128
-"""What an AAC encoder may take before the first sample is heard (two frames): GStreamer does not take it off."""
+FRAME_S = peer.FRAME / peer.RATE
 
 
 def unit_sound(centre: Any, wanted: str) -> None:
@@ -44,14 +43,9 @@ def parts_between(path: Path, read_numbers: Callable[[Path], list[int]]) -> list
 
 def assert_sound_fits(path: Path, judge: Any, read_numbers: Callable[[Path], list[int]]) -> None:
     assert judge.complaints(path) == ""
-    with path.open("rb") as file:
-        pictures_s = scan(file).media_duration / 90_000
-    frame_s = peer.FRAME / peer.RATE
-    assert peer.sound_seconds(path) == pytest.approx(pictures_s, abs=2 * frame_s)
     apart = parts_between(path, read_numbers)
-    assert apart
-    assert max(apart) - min(apart) < 0.02, "it does not move against the pictures"
-    assert -0.05 <= min(apart) <= max(apart) <= 0.05 + ENCODER_S, apart
+    assert len(apart) >= 2
+    assert -0.05 <= min(apart) <= max(apart) <= 0.05, apart
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -76,8 +70,11 @@ def test_sound_switched_on_is_in_the_recordings_from_then_on_and_in_a_clip(
             assert scan(file).init.sound is None
         assert judge.plays(path)
     spoken = files(centre, audio="mp4a.40.2")
-    for path, _ in spoken[:-1]:
+    for path, _ in spoken:
         assert_sound_fits(path, judge, read_numbers)
+    # A frame that comes late stands in the next file: it is the run whose sound is as long as its pictures.
+    pictures_s = sum(row.media_duration for _, row in spoken) / 90_000
+    assert sum(peer.sound_seconds(path) for path, _ in spoken) == pytest.approx(pictures_s, abs=3 * FRAME_S)
     for path, _ in [*files(centre, audio=""), *spoken]:
         numbers = read_numbers(path)
         pairs = itertools.pairwise(numbers)
@@ -87,12 +84,20 @@ def test_sound_switched_on_is_in_the_recordings_from_then_on_and_in_a_clip(
     out = tmp_path / "clip.mp4"
     begin, end = (f"{utc(at):%Y-%m-%d %H:%M:%S}Z" for at in (start_us + 1_000_000, end_us))
     centre.command("clip", "1", "--from", begin, "--to", end, "-o", str(out), "--data", str(centre.path))
-    assert_sound_fits_clip(out, judge, read_numbers)
+    assert_sound_fits(out, judge, read_numbers)
+    assert peer.sound_seconds(out) == pytest.approx(judge.duration(out), abs=3 * FRAME_S)
 
 
-def assert_sound_fits_clip(path: Path, judge: Any, read_numbers: Callable[[Path], list[int]]) -> None:
-    assert judge.complaints(path) == ""
-    assert peer.sound_seconds(path) == pytest.approx(judge.duration(path), abs=0.2)
-    apart = parts_between(path, read_numbers)
-    assert len(apart) >= 3
-    assert -0.05 <= min(apart) <= max(apart) <= 0.05 + ENCODER_S, apart
+def test_sound_in_another_form_is_left_out_and_said_so(centre: Any, gst_server: Any, numbered_clip: Any) -> None:
+    clip = numbered_clip(width=320, height=180, seconds=LOOP_S, bits_per_second=300_000)
+    server = gst_server([clip], sound="pcma")
+    centre.add_camera("Cổng", server.url())
+    unit_sound(centre, "yes")
+    centre.start()
+    centre.wait_until(lambda: centre.finished() >= 1, "a recording without sound")
+    shown = centre.command("camera", "show", "1", "--data", str(centre.path))
+    assert "audio PCMA left out: only AAC (MPEG4-GENERIC) is recorded" in shown
+    assert centre.end() == 0
+    assert {row.audio for row in centre.recordings()} == {""}
+    assert centre.said().count('"sound is left out"') == 1
+    centre.assert_index_and_disk_agree()
