@@ -335,6 +335,7 @@ def _held_data(held: Held, zone: ZoneInfo, groups: dict[int, Stretch] | None) ->
         "size": held.size,
         "pictures": held.frames,
         "codec": row.codec,
+        "audio": row.audio,
         "width": row.width,
         "height": row.height,
         "lost_packets": row.lost_packets,

@@ -60,6 +60,20 @@ def sound() -> Sound:
     return coded(2.0, [0.5, 1.5])
 
 
+def test_a_fragment_with_sound_is_byte_for_byte_what_the_format_says() -> None:
+    sound = SoundFrames(0x2D82D82D, [1024, 1024], [96, 104])
+    header = fragment_header(7, 0x1_0000_0000, [6000, 6000], [100, 50], key=True, sound=sound)
+    plain = fragment_header(7, 0x1_0000_0000, [6000, 6000], [100, 50], key=True)
+    assert header[:4] == bytes.fromhex("000000bc")
+    assert header[4:84] == plain[4:84], "the part of the pictures differs in nothing but where they begin"
+    assert header[84:88] == (188 + 8).to_bytes(4, "big")
+    assert header[88:108] == plain[88:108]
+    assert header[108:].hex(" ", 4) == (
+        "00000050 74726166 00000010 74666864 00020000 00000002 00000014 74666474 01000000 00000000 2d82d82d "
+        "00000024 7472756e 00000301 00000002 0000015a 00000400 00000060 00000400 00000068 00000166 6d646174"
+    )
+
+
 def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Any, sound: Sound) -> None:
     data = recorded(spoken, sound)
     scanned = scan(BytesIO(data), verify_from=0)

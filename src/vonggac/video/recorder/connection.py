@@ -18,7 +18,7 @@ from vonggac.video.recorder.camera import LONGEST_GROUP_US, TrackRecorder
 from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
 from vonggac.video.recorder.reading import WATCHED_PAUSE_S, ReadingRound, pause_s
 from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, RtspSession, receive_window
-from vonggac.video.rtsp.session import ArrivedReport
+from vonggac.video.rtsp.description import ArrivedReport
 from vonggac.video.stream import AccessUnit
 
 BACK_OFF_FIRST_S = 1.0
@@ -38,7 +38,7 @@ _NO_KEY_FRAME = (
     "Set its key-frame (I-frame) interval to 1 to 2 s."
 )
 WITHOUT_SOUND_S = 600.0
-"""So long a camera that did not play while it was asked for sound is recorded without."""
+"""So long new connections to a camera that did not play while it was asked for sound do without."""
 SILENT_S = 30
 """Sound that was agreed on and does not come for so long is told of."""
 ASSUMED_BITS_PER_S = 4_000_000.0
@@ -198,7 +198,7 @@ class CameraConnection:
             try:
                 self._choose_reading(connection)
                 if refused := connection.session.description.sound_refused:
-                    self._warn_of_sound("sound is left out", refused)
+                    self._sound_left_out(refused)
                 self._seen = (connection.session.bytes_received, time.monotonic())
                 await connection.ended()
             finally:
@@ -216,7 +216,7 @@ class CameraConnection:
         session = self._session
         if session is not None and session.asked_for_sound and not session.access_units:
             self._sound_from = time.monotonic() + WITHOUT_SOUND_S
-            self._warn_of_sound("sound is left out", f"the camera does not play with it: {error}")
+            self._sound_left_out(f"the camera does not play with it: {error}")
 
     def _look_for_sound(self, session: RtspSession) -> None:
         sound, now_ns = session.sound, time.monotonic_ns()
@@ -225,11 +225,21 @@ class CameraConnection:
         self._sound_seen_ns = max(self._sound_seen_ns or now_ns, sound.last_frame_ns)
         if now_ns - self._sound_seen_ns > SILENT_S * 1_000_000_000:
             what = "it has stopped" if sound.frames else "it was announced and never came"
-            self._warn_of_sound("sound does not come", what)
+            self._sound_missing(what)
 
-    def _warn_of_sound(self, event: str, detail: str) -> None:
-        if (held := self._limit.passes((self.source.id, event))) is not None:
-            self._log.warning(event, camera=self.source.name, number=self.source.number, detail=detail, held_back=held)
+    def _sound_left_out(self, detail: str) -> None:
+        if (held := self._limit.passes((self.source.id, "sound left out"))) is not None:
+            source = self.source
+            self._log.warning(
+                "sound is left out", camera=source.name, number=source.number, detail=detail, held_back=held
+            )
+
+    def _sound_missing(self, detail: str) -> None:
+        if (held := self._limit.passes((self.source.id, "sound missing"))) is not None:
+            source = self.source
+            self._log.warning(
+                "sound does not come", camera=source.name, number=source.number, detail=detail, held_back=held
+            )
 
     def _kept_from_before(self, now_us: int) -> int:
         """Return until when the camera may keep a session of a recorder that crashed; 0 where there was none."""

@@ -18,7 +18,7 @@ WAITING_FRAMES = 2048
 LATE_TICKS = 2 * VIDEO_TIMESCALE
 """Sound that comes so long after its pictures are written is left out."""
 _APART_PARTS = 25
-"""40 ms: sound and pictures that part by less are together for whoever watches (ITU-R BT.1359-1, §2)."""
+"""40 ms: sound and pictures that part by less are together for whoever watches (ITU-R BT.1359-1)."""
 
 
 @dataclass(frozen=True, slots=True)

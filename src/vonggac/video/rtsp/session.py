@@ -16,18 +16,17 @@ from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.address import CameraAddress
 from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.depacketiser import Depacketiser
+from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
 from vonggac.video.rtsp.refusals import other_transport, refusal
 from vonggac.video.rtsp.sound import SoundTrack, choose_sound
 from vonggac.video.rtsp.tracks import codec_of, depacketiser_for, nothing_to_record, recordable
 from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
-from vonggac.video.stream import AccessUnit, SoundParameters, SoundUnit, VideoParameters
+from vonggac.video.stream import AccessUnit, SoundUnit, VideoParameters
 
 State = Literal["new", "connecting", "playing", "closing", "closed"]
 
-DEFAULT_SESSION_TIMEOUT_S = 60
-"""RFC 2326 §12.37."""
 SHORTEST_SESSION_TIMEOUT_S, LONGEST_SESSION_TIMEOUT_S = 4, 3600
 USER_AGENT = "VongGac"
 MAX_URL = 4096
@@ -39,38 +38,6 @@ MAX_SKIPPED = 65_536
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
 _SHORTEST_SIGN = 9  # letters that begin a reply, "RTSP/1.0 "; of a packet five bytes are enough
-
-
-@dataclass(frozen=True, slots=True)
-class ArrivedReport:
-    """A sender report and when it came."""
-
-    report: rtcp.SenderReport
-    arrived_ns: int
-    """Monotonic clock."""
-    pts: int | None
-    """Where its RTP time stamp lies on the pictures' unwrapped time; None before the first picture."""
-
-
-@dataclass(slots=True)
-class StreamDescription:
-    """What the camera says of itself and of the stream that we take."""
-
-    codec: str = "h264"
-    declared_fps: float | None = None
-    """As in the SDP; what the parameter sets declare stands in `VideoParameters`."""
-    server: str = ""
-    authentication: str = "none"
-    """"none", "Basic", "Digest MD5" or "Digest SHA-256"."""
-    session_timeout_s: int = DEFAULT_SESSION_TIMEOUT_S
-    left_out: tuple[str, ...] = ()
-    """Tracks that are not recorded: "audio PCMA"."""
-    sound: SoundParameters | None = None
-    """Of the sound that comes with the pictures; None where none is taken."""
-    sound_offered: str = ""
-    """What sound the camera has: "AAC, 16000 Hz, mono", or why it cannot be recorded; empty where it has none."""
-    sound_refused: str = ""
-    """Why sound that was wanted is not taken; empty where it is, or where none was wanted or is there."""
 
 
 @dataclass(slots=True)
