@@ -13,12 +13,14 @@ from fractions import Fraction
 from functools import cache
 from random import Random
 
+from peers.aac import DESCRIBED, Sender
 from video.rtsp.conftest import PPS, SDP, SPS, Packer, interleave, slice_unit
-from vonggac.video.mp4 import fragment_header, init_segment
+from vonggac.video.mp4 import SoundFrames, fragment_header, init_segment
 from vonggac.video.mp4.group_table import GroupEntry, pack
-from vonggac.video.stream import VideoParameters
+from vonggac.video.stream import SoundParameters, VideoParameters
 
 PARAMETERS = VideoParameters("h264", (SPS, PPS), 320, 180, 0, 15.0)
+SOUND = SoundParameters(bytes.fromhex("1408"), 16_000, 1)
 
 CHALLENGES = (
     'Digest realm="IP Camera(C4521)", nonce="4a3f1e6c9b2d", stale="FALSE"',
@@ -156,6 +158,17 @@ def arrivals() -> list[bytes]:
     return [*found, found[1] + b"".join(struct.pack(">BBH", 200, 1, number) for number in range(5))]
 
 
+def aac_packets() -> list[bytes]:
+    """AAC: a description, then packets each behind its length in 2 bytes; whole frames, several, fragments."""
+    camera, description = Sender(), DESCRIBED.encode()
+    packets = [camera.frames(0, b"a" * 90), camera.frames(1024, b"b" * 80, b"c" * 70, b"d" * 60)]
+    packets += [camera.packet(4096, [60], b"e" * 25) for _ in range(3)]
+    packets.append(camera.frames(2**32 - 1, b"f" * 40))
+    stream = b"".join(struct.pack(">H", len(one)) + one for one in packets)
+    other = description.replace(b"1408", b"1190").replace(b"16000/1", b"48000/2")
+    return [one + b"\0" + stream for one in (description, other, description.replace(b"AAC-hbr", b"AAC-lbr"))]
+
+
 def h264_packets(rng: Random, *, pictures: int) -> list[bytes]:
     """A stream of made-up pictures in every packetisation that the tests' packer knows."""
     packer = Packer(sequence=rng.choice([0, 65_530, 30_000]))
@@ -260,14 +273,18 @@ def coded(codec: str, b_frames: int, slices: int) -> list[list[bytes]]:
 def recordings() -> list[bytes]:
     """Small files of ours."""
     found = []
-    for delay, groups, offsets in ((0, 3, None), (6000, 2, (0, 12000, -6000)), (0, 1, None)):
-        data = bytearray(init_segment(PARAMETERS, presentation_delay=delay, created_us=1_700_000_000_000_000))
+    kinds = ((0, 3, None, None), (6000, 2, (0, 12000, -6000), None), (0, 1, None, None), (0, 3, None, SOUND))
+    for delay, groups, offsets, sound in kinds:
+        data = bytearray(
+            init_segment(PARAMETERS, presentation_delay=delay, created_us=1_700_000_000_000_000, sound=sound)
+        )
         for number in range(groups):
             units = [slice_unit(bytes((number + 1,)) * size, key=size == 90) for size in (90, 30, 40)]
             samples = [len(unit).to_bytes(4, "big") + unit for unit in units]
             sizes = [len(sample) for sample in samples]
-            data += fragment_header(number + 1, number * 18_000, [6000] * 3, sizes, offsets, key=True)
-            data += b"".join(samples)
+            heard = SoundFrames(number * 3200, [1024, 2048], [20, 30]) if sound is not None else None
+            data += fragment_header(number + 1, number * 18_000, [6000] * 3, sizes, offsets, key=True, sound=heard)
+            data += b"".join(samples) + (b"\7" * 50 if heard is not None else b"")
         found.append(bytes(data))
     return found
 

@@ -28,7 +28,9 @@ from vonggac.core.errors import Invalid
 from vonggac.video import live_client
 from vonggac.video.mp4 import RecordingDamaged, read_samples, scan
 from vonggac.video.mp4.group_table import MAX_ENTRIES, GroupEntry, pack, unpack
+from vonggac.video.mp4.reader import read_sound, read_table
 from vonggac.video.rtsp import rtcp, sdp
+from vonggac.video.rtsp.aac import MAX_FRAMES, AacDepacketiser, SoundRefused, sound_parameters
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
 from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.client import MIN_BUFFER
@@ -86,6 +88,7 @@ def known() -> list[Target]:
         Target("reorder", "datagrams put in order", corpus.arrivals, reorder, grammars.arrivals, 0.5),
         Target("datagrams", "a session over UDP, in one read and in several", corpus.h264_streams, datagrams,
                grammars.datagrams),
+        Target("aac", "AAC over RTP, and what describes it", corpus.aac_packets, aac),
         Target("h264", "H.264 over RTP, in slices and packet by packet", corpus.h264_streams, h264, grammars.h264, 3.0),
         Target("h264-sets", "H.264 parameter sets", corpus.h264_sets, h264_sets, grammars.h264_set),
         Target("address", "camera addresses", lambda: corpus.texts(corpus.ADDRESSES), address, grammars.address, 0.5,
@@ -159,7 +162,8 @@ class _Played:
 def _play(data: bytes, cuts: list[int]) -> _Played:
     pictures: list[AccessUnit] = []
     where = CameraAddress("camera", 554, "/live?x=1", "admin", _PASSWORD)
-    one = RtspSession(where, on_access_unit=pictures.append, cnonce=lambda: "c")
+    sound = (lambda _frame: None) if len(data) % 2 else None
+    one = RtspSession(where, on_access_unit=pictures.append, cnonce=lambda: "c", on_sound=sound)
     one.start()
     output, kept, said = one.take_output(), b"", ""
     try:
@@ -437,6 +441,29 @@ def _over_udp(packets: list[tuple[int, bytes]], cuts: list[int]) -> tuple[str, l
     return said, pictures
 
 
+def aac(data: bytes) -> Hashable:
+    """A description up to a zero byte, then packets behind their lengths: bounded frames, or the track is refused."""
+    text, _, stream = data.partition(b"\0")
+    try:
+        media = next((one for one in sdp.parse(text).media if one.kind == "audio"), None)
+        if media is None:
+            return "no sound"
+        parameters = sound_parameters(media)
+    except (RtspError, SoundRefused) as error:
+        return str(error)[:40]
+    sizes: list[int] = []
+    taker = AacDepacketiser(lambda _time, frame: sizes.append(len(frame)), media, parameters)
+    view, at = memoryview(stream), 0
+    while at + 2 <= len(stream):
+        start, at = at + 2, min(at + 2 + (stream[at] << 8 | stream[at + 1]), len(stream))
+        before = len(sizes)
+        taker.packet(view, start, at)
+        _must(len(sizes) - before <= MAX_FRAMES, "frames of one packet are bounded")
+    _must(sum(sizes) <= len(stream) and 0 not in sizes, "frames hold what came, and something")
+    _must(len(taker.oddities) <= MAX_ODDITIES, "what is noted is bounded")
+    return min(len(sizes), 8), min(taker.lost, 3), frozenset(taker.oddities)
+
+
 def address(data: bytes) -> Hashable:
     """An address as the client and as the registry take it; each is refused in words, or goes over the wire."""
     text = data.decode("utf-8", "surrogateescape")
@@ -474,7 +501,9 @@ def recording(data: bytes) -> Hashable:
     for group in found.groups:
         samples = read_samples(BytesIO(data), group, presentation_delay=found.init.presentation_delay)
         pictures += len(samples)
-        _must(sum(len(sample.data) for sample in samples) + group.header_size == group.size, "sizes add up")
+        sound = read_table(BytesIO(data), group).sound
+        heard = sum(map(len, read_sound(BytesIO(data), sound))) if sound is not None else 0
+        _must(sum(len(sample.data) for sample in samples) + heard + group.header_size == group.size, "sizes add up")
     _must(pictures == found.frames, "pictures are those that were counted")
     return min(len(found.groups), 4), found.torn, min(pictures, 8)
 

@@ -44,6 +44,19 @@ def test_units_are_added_and_shown_as_a_tree(vonggac: Vonggac, centre: Path) -> 
     assert len(json.loads(vonggac("unit", "list", "--all", "--json").output)) == 3
 
 
+def test_the_sound_of_a_unit_is_switched_on_inherited_and_off_again(vonggac: Vonggac, centre: Path) -> None:
+    vonggac("unit", "add", "Tỉnh Lâm Đồng", "--code", "lam-dong", "--kind", "province")
+    vonggac("camera", "add", "Cổng", "rtsp://192.0.2.10/1", "--unit", "lam-dong")
+    assert json.loads(vonggac("camera", "show", "1", "--json").output)["audio"] == "not recorded (unit setting)"
+    assert vonggac("unit", "edit", "root", "--audio", "yes").output.endswith(": sound is recorded.\n")
+    assert json.loads(vonggac("camera", "show", "1", "--json").output)["audio"] == "switched on for its unit"
+    units = json.loads(vonggac("unit", "list", "--json").output)
+    assert [(unit["audio"], unit["audio_recorded"]) for unit in units] == [("yes", True), ("inherit", True)]
+    assert vonggac("unit", "edit", "lam-dong", "--audio", "no").output == "Tỉnh Lâm Đồng: sound is not recorded.\n"
+    said = json.loads(vonggac("unit", "edit", "lam-dong", "--audio", "inherit", "--json").output)
+    assert (said["audio"], said["audio_recorded"], said["changed"]) == ("inherit", True, True)
+
+
 def test_a_unit_import_says_what_it_did_or_which_lines_are_wrong(
     vonggac: Vonggac, centre: Path, tmp_path: Path
 ) -> None:

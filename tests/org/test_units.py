@@ -120,3 +120,26 @@ def test_a_unit_that_breaks_a_rule_is_refused_in_plain_words(fields: dict[str, s
 
 def test_a_name_is_kept_composed_whatever_the_keyboard_writes() -> None:
     assert unit_fields(code="a", name="Đu\u031b\u0301c  Tro\u0323ng", kind="x").name == "Đức Trọng"
+
+
+def test_sound_is_off_until_a_unit_or_one_above_it_says_otherwise(database: Database) -> None:
+    with database.write() as session:
+        assert service.recorded_with_audio(session) == set()
+        province, district, commune = (
+            service.find_unit(session, code) for code in ("lam-dong", "duc-trong", "ta-nang")
+        )
+        assert service.set_record_audio(session, province, True)
+        assert service.set_record_audio(session, district, False)
+        assert service.set_record_audio(session, commune, True)
+        assert not service.set_record_audio(session, commune, True), "nothing to change"
+    with database.read() as session:
+        assert service.recorded_with_audio(session) == {province.id, commune.id}
+        changes = [
+            event.unit_id
+            for event in events_after(session, 0, ["unit.changed"]).events
+            if event.payload["fields"] == ["record_audio"]
+        ]
+        assert changes == [province.id, district.id, commune.id]
+    with database.write() as session:
+        service.set_record_audio(session, service.find_unit(session, "duc-trong"), None)
+        assert len(service.recorded_with_audio(session)) == 5, "the province and all below it"

@@ -42,6 +42,8 @@ class GstCamera:
     udp_only: bool = False
     tls: Path | None = None
     mtu: int = 1400
+    sound: str = ""
+    """"aac" or "pcma": a second track, with a beep at the beginning of every second."""
     start_timeout_s: float = 30.0
     paths: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -105,6 +107,8 @@ class GstCamera:
         arguments = [f"--port={self.port}", f"--mtu={self.mtu}", f"--mounts={self.mounts or len(self.clips)}"]
         if self.user:
             arguments += [f"--user={self.user}", f"--auth={self.auth}"]
+        if self.sound:
+            arguments.append(f"--sound={self.sound}")
         if self.tls:
             arguments.append(f"--tls={self.tls}")
         flags = {

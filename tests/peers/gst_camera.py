@@ -36,6 +36,11 @@ PARSERS = {
     "video/x-h264": "h264parse ! video/x-h264,stream-format=avc,alignment=au",
     "video/x-h265": "h265parse ! video/x-h265,stream-format=hvc1,alignment=au",
 }
+SOUNDS = {
+    "aac": "voaacenc bitrate=48000 ! aacparse ! rtpmp4gpay",
+    "pcma": "audioresample ! audio/x-raw,rate=8000 ! alawenc ! rtppcmapay",
+}
+"""A beep begins with every second since PLAY."""
 PAYLOADERS = {"video/x-h264": "rtph264pay", "video/x-h265": "rtph265pay"}
 
 
@@ -121,7 +126,7 @@ class Loop:
 class CameraFactory(GstRtspServer.RTSPMediaFactory):
     """One mount: makes the pipeline of each session (of all its sessions when shared)."""
 
-    def __init__(self, clip: Clip, *, shared: bool, in_band: bool, mtu: int, udp: bool, tcp: bool) -> None:
+    def __init__(self, clip: Clip, *, shared: bool, in_band: bool, mtu: int, udp: bool, tcp: bool, sound: str) -> None:
         super().__init__()
         self._clip = clip
         # Real cameras repeat the parameter sets before each key frame, bundled; without it only the SDP has them.
@@ -129,8 +134,14 @@ class CameraFactory(GstRtspServer.RTSPMediaFactory):
         repeat = "config-interval=-1 aggregate-mode=zero-latency" if in_band else "config-interval=0"
         self._launch = (
             "( appsrc name=clip format=time handle-segment-change=true max-bytes=1 "
-            f"! {PAYLOADERS[clip.codec]} name=pay0 pt=96 mtu={mtu} {repeat} )"
+            f"! {PAYLOADERS[clip.codec]} name=pay0 pt=96 mtu={mtu} {repeat} "
         )
+        if sound:
+            self._launch += (
+                "audiotestsrc wave=ticks samplesperbuffer=1024 ! audio/x-raw,rate=16000,channels=1 "
+                f"! {SOUNDS[sound]} name=pay1 pt={97 if sound == 'aac' else 8} "
+            )
+        self._launch += ")"
         self.set_shared(shared)
         self.set_latency(LIVE_LATENCY_MS)
         protocols = GstRtsp.RTSPLowerTrans.UNKNOWN
@@ -190,6 +201,7 @@ def main() -> None:
     parser.add_argument("--udp", action="store_true", help="offer UDP as well as TCP")
     parser.add_argument("--udp-only", action="store_true", help="offer UDP and refuse TCP")
     parser.add_argument("--tls", metavar="FILE", help="certificate and key (PEM): everything is encrypted (rtsps)")
+    parser.add_argument("--sound", choices=list(SOUNDS), default="", help="a second track: a beep every second")
     parser.add_argument("--mtu", type=int, default=1400, help="largest RTP packet in bytes")
     options = parser.parse_args()
 
@@ -218,6 +230,7 @@ def main() -> None:
             mtu=options.mtu,
             udp=options.udp or options.udp_only,
             tcp=not options.udp_only,
+            sound=options.sound,
         )
         if options.user or options.tls:
             factory.set_permissions(permissions())

@@ -380,7 +380,7 @@ def _sub_address(written: str | None) -> StreamAddress | None:
 def _states(session: Session) -> dict[bytes, dict[str, Any]]:
     """Return what the recorder says of each camera, by the bytes of its key."""
     # The table is the video package's, which stands above this one: read by its name, not through its model.
-    columns = ("state", "reason", "detail", "updated_us", "clock_offset_us")
+    columns = ("state", "reason", "detail", "updated_us", "clock_offset_us", "audio")
     status = sa.table("camera_status", sa.column("camera_id", Camera.id.type), *map(sa.column, columns))
     oldest = microseconds(utc_now()) - _STALE_US
     return {
@@ -413,6 +413,7 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "unit": "/".join(org.path_codes(session, unit)[1:]) or unit.code,
         "detail": status.get("detail", ""),
         "clock": _clock(status.get("clock_offset_us")),
+        "audio": _audio(unit.id in org.recorded_with_audio(session), status.get("audio", "")),
         "url": found.url,
         "sub_url": found.sub_url,
         "tls_fingerprint": found.tls_fingerprint,
@@ -432,6 +433,12 @@ def _clock(offset_us: int | None) -> str:
         return ""
     side = "ahead" if offset_us > 0 else "behind"
     return "right" if abs(offset_us) < _CLOCK_IS_RIGHT_US else f"{span_in_words(offset_us)} {side}"
+
+
+def _audio(wanted: bool, seen: str) -> str:
+    """Return in words whether sound is recorded, and what its recorder has seen of it."""
+    setting = "switched on for its unit" if wanted else "not recorded (unit setting)"
+    return f"{setting}; {seen}" if seen else setting
 
 
 def _known(found: Camera, box: SecretBox) -> str:

@@ -51,6 +51,8 @@ class CameraSource:
     transport: Transport = "tcp"
     tls_fingerprint: str = ""
     """SHA-256 of the certificate that an rtsps:// camera must show; empty: any that this machine trusts."""
+    record_audio: bool = False
+    """Whether its sound is recorded, too: the setting of its unit, or of the nearest above that has one."""
     fault: str = ""
     """Why the stored credentials could not be opened, in plain words; the addresses are then without them."""
 
@@ -248,6 +250,7 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
         .where(Camera.removed_at.is_(None), Camera.enabled)
         .order_by(Camera.number)
     )
+    with_audio = org.recorded_with_audio(session)
     found = []
     for key, number, name, folder, unit_id, url, sub_url, secret, transport, pin in session.execute(query):
         opened: _Opened = {}
@@ -262,7 +265,17 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
         travels = camera_transport(transport)
         found.append(
             CameraSource(
-                key, number, name, folder, unit_id, main, sub, transport=travels, tls_fingerprint=pin, fault=fault
+                key,
+                number,
+                name,
+                folder,
+                unit_id,
+                main,
+                sub,
+                transport=travels,
+                tls_fingerprint=pin,
+                record_audio=unit_id in with_audio,
+                fault=fault,
             )
         )
     return found

@@ -15,6 +15,8 @@ from vonggac.org import service, units_csv
 from vonggac.org.csv_table import BadRows
 from vonggac.org.schemas import unit_fields
 
+_AUDIO_WORDS = {True: "yes", False: "no", None: "inherit"}
+
 
 @click.group(cls=PlainErrors)
 def unit() -> None:
@@ -45,6 +47,7 @@ def list_units(data: Path, as_json: bool, under: str, day: datetime | None, ever
     on = None if everything else day.date() if day else _today(folder)
     with folder.database().read() as session:
         branches = service.tree(session, service.find_unit(session, under) if under else None, on)
+        with_audio = service.recorded_with_audio(session)
         codes = {branch.unit.id: branch.unit.code for branch in branches}
     if as_json:
         emit(
@@ -58,6 +61,8 @@ def list_units(data: Path, as_json: bool, under: str, day: datetime | None, ever
                     "parent": codes.get(branch.unit.parent_id) if branch.unit.parent_id else None,
                     "valid_from": branch.unit.valid_from,
                     "valid_to": branch.unit.valid_to,
+                    "audio": _AUDIO_WORDS[branch.unit.record_audio],
+                    "audio_recorded": branch.unit.id in with_audio,
                 }
                 for branch in branches
             ]
@@ -101,6 +106,37 @@ def add(
         emit({"id": added.id, "code": added.code, "path": path, "name": added.name, "kind": added.kind})
     else:
         click.echo(f"Added {added.name} as {path}.")
+
+
+@unit.command("edit")
+@click.argument("unit_named", metavar="UNIT")
+@data_option
+@json_option
+@click.option("--audio", type=click.Choice(["yes", "no", "inherit"]), required=True, help="Record its cameras' sound?")
+def edit(data: Path, as_json: bool, unit_named: str, audio: str) -> None:
+    """Change how the cameras of a unit, and of the units below it, are recorded.
+
+    Sound is off until somebody switches it on. "inherit" takes the setting of the unit above. Only sound in AAC is
+    recorded; cameras that send another, or none, are recorded without. A running recorder follows at once: it connects
+    anew to the cameras concerned, which costs each a second or two of pictures. `vonggac camera show` says whether a
+    camera's sound is recorded.
+
+    \b
+    Examples:
+      vonggac unit edit lien-nghia --audio yes
+      vonggac unit edit lam-dong/duc-trong --audio inherit
+    """
+    wanted = {word: value for value, word in _AUDIO_WORDS.items()}[audio]
+    with DataFolder.open(data).database().write() as session:
+        found = service.find_unit(session, unit_named)
+        changed = service.set_record_audio(session, found, wanted)
+        recorded = found.id in service.recorded_with_audio(session)
+    if as_json:
+        emit({"id": found.id, "code": found.code, "audio": audio, "audio_recorded": recorded, "changed": changed})
+    else:
+        said = "is recorded" if recorded else "is not recorded"
+        by = ", as above it" if wanted is None else ""
+        click.echo(f"{found.name}: sound {said}{by}{'' if changed else ' (nothing to change)'}.")
 
 
 @unit.command("import")

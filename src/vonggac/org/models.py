@@ -29,6 +29,8 @@ class Unit(Base):
     """First day on which it exists; None: always has."""
     valid_to: Mapped[date | None] = mapped_column(sa.Date)
     """First day on which it no longer exists; None: until further notice."""
+    record_audio: Mapped[bool | None] = mapped_column(default=None)
+    """Whether the sound of its cameras is recorded; None: as the unit above says, and without one not."""
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 

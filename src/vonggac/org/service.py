@@ -127,6 +127,31 @@ def change_unit(session: Session, unit: Unit, fields: UnitFields, parent_id: uui
     return True
 
 
+def set_record_audio(session: Session, unit: Unit, wanted: bool | None) -> bool:
+    """Say whether the sound of a unit's cameras is recorded, None: as above it; returns whether that changed."""
+    if unit.record_audio == wanted:
+        return False
+    unit.record_audio = wanted
+    session.flush()
+    announce(session, events.UNIT_CHANGED, subject=unit.id, unit_id=unit.id, fields=["record_audio"])
+    return True
+
+
+def recorded_with_audio(session: Session) -> set[uuid.UUID]:
+    """Return the units whose cameras are recorded with sound, by their own setting or the nearest above; else off."""
+    units = {unit.id: (unit.parent_id, unit.record_audio) for unit in session.scalars(sa.select(Unit))}
+
+    def wanted(unit_id: uuid.UUID) -> bool:
+        above: uuid.UUID | None = unit_id
+        while above is not None:
+            above, own = units[above]
+            if own is not None:
+                return own
+        return False
+
+    return {unit_id for unit_id in units if wanted(unit_id)}
+
+
 def _insert(session: Session, fields: UnitFields, parent: Unit | None) -> Unit:
     unit = Unit(
         id=new_id(),

@@ -299,6 +299,8 @@ class CheckReport:
     certificate: Certificate | None = None
     """What an rtsps camera has shown, believed or not."""
     left_out: tuple[str, ...] = ()
+    sound: str = ""
+    """What sound the camera offers, or why it cannot be recorded; empty where it has none."""
     oddities: tuple[str, ...] = ()
     packets: int = 0
     lost_packets: int = 0
@@ -407,6 +409,7 @@ class _Check:
             description.left_out,
         )
         report.oddities = tuple(sorted(session.oddities - {f"{track} left out" for track in description.left_out}))
+        report.sound = description.sound_offered
         report.packets, report.lost_packets = session.packets, session.lost
         if (last := session.last_sender_report) is not None:
             arrived_us = now_us() - (time.monotonic_ns() - last.arrived_ns) // 1000

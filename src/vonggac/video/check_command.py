@@ -237,6 +237,9 @@ def sentences(report: CheckReport) -> list[tuple[str, str]]:
             ("valid", f"{certificate.valid_from:%Y-%m-%d} to {certificate.valid_until:%Y-%m-%d}"),
             ("fingerprint", certificate.fingerprint),
         ]
+    if report.sound:
+        recordable = ": recorded only where its unit says so (vonggac unit edit UNIT --audio yes)"
+        lines.append(("sound", f"{report.sound}{recordable if report.sound.startswith('AAC') else ''}"))
     if report.left_out:
         lines.append(("left out", f"{', '.join(report.left_out)} (only the picture is recorded)"))
     if report.oddities:
@@ -272,6 +275,7 @@ def as_data(report: CheckReport, found: list[Concern], picture: Path | None) -> 
         "lost_packets": report.lost_packets,
         "clock_offset_us": report.clock_offset_us,
         "left_out": report.left_out,
+        "sound": report.sound,
         "oddities": report.oddities,
         "warnings": found,
         "picture": picture if report.key_frame is not None else None,

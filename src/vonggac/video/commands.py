@@ -267,6 +267,10 @@ def _print_clip(target: Path, plan: ClipPlan, missing: list[Interval], zone: Zon
     report = plan.report
     click.echo(f"Wrote {target}: {lasting(report.duration_us)}, {report.frames} pictures, {sized(report.size)}.")
     click.echo(f"It holds {local(report.start_us, zone, digits=3)} to {local(report.end_us, zone, digits=3)} ({zone}).")
+    if report.sound:
+        click.echo("It has the sound that was recorded with its pictures.")
+    if report.sound_left_out:
+        click.echo(f"The sound of {report.sound_left_out} groups is of another form and is left out.")
     if report.damaged_groups:
         click.echo(f"{report.damaged_groups} groups of pictures could not be read back and are missing in it.")
     for gap in missing:
@@ -331,6 +335,7 @@ def _held_data(held: Held, zone: ZoneInfo, groups: dict[int, Stretch] | None) ->
         "size": held.size,
         "pictures": held.frames,
         "codec": row.codec,
+        "audio": row.audio,
         "width": row.width,
         "height": row.height,
         "lost_packets": row.lost_packets,

@@ -367,6 +367,7 @@ def _adopted(volume: MountedVolume, camera_id: uuid.UUID, relative: str) -> Call
         start_us=start_us,
         media_start=scanned.media_start or 0,
         codec=codec_string(scanned.init.parameters),
+        audio=scanned.init.sound.codec_string if scanned.init.sound else "",
         width=scanned.init.parameters.width,
         height=scanned.init.parameters.height,
         init_size=scanned.init.size,

@@ -37,6 +37,7 @@ class OpenedRecording:
     width: int
     height: int
     init_size: int
+    audio: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def open_recordings(session: Session, opened: Sequence[OpenedRecording]) -> list
             width=one.width,
             height=one.height,
             init_size=one.init_size,
+            audio=one.audio,
         )
         for one in opened
     ]

@@ -90,6 +90,8 @@ class Recording(Base):
     media_duration: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     codec: Mapped[str] = mapped_column(sa.String(32))
     """As in RFC 6381: avc1.4d401f."""
+    audio: Mapped[str] = mapped_column(sa.String(32), default="", server_default=sa.text("''"))
+    """The same of its track of sound: mp4a.40.2; empty without one."""
     width: Mapped[int]
     height: Mapped[int]
     init_size: Mapped[int]
@@ -143,6 +145,8 @@ class CameraStatus(Base):
     since_us: Mapped[int] = mapped_column(sa.BigInteger)
     updated_us: Mapped[int] = mapped_column(sa.BigInteger)
     codec: Mapped[str] = mapped_column(sa.String(32), default="")
+    audio: Mapped[str] = mapped_column(sa.String(200), default="", server_default=sa.text("''"))
+    """What sound it offers, and whether that is recorded, in plain words; empty where none is known of."""
     width: Mapped[int] = mapped_column(default=0)
     height: Mapped[int] = mapped_column(default=0)
     fps: Mapped[float] = mapped_column(default=0.0)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 VIDEO_TIMESCALE = 90_000
 """Ticks a second of all video timestamps (RFC 6184 §5.1, RFC 7798 §4.1)."""
 
+MAX_SOUND_RATE = 65_535
+"""Samples a second that a sample entry of sound can name (ISO/IEC 14496-12 §12.2.3); cameras use up to 48,000."""
+
 _LEADING = range(6, 10)  # nal_unit_type RADL_N to RASL_R (ITU-T H.265 table 7-1)
 _FIRST_NOT_SLICE = 32
 
@@ -66,3 +69,33 @@ class AccessUnit:
                 return kind in _LEADING
             at += 4 + int.from_bytes(data[at : at + 4], "big")
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class SoundParameters:
+    """What a decoder of AAC must know before the first frame: compared by value."""
+
+    config: bytes
+    """AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1) as the camera sent it."""
+    sample_rate: int
+    channels: int
+    frame_samples: int = 1024
+    """Samples of each channel in one coded frame: 1024, rarely 960."""
+
+    @property
+    def codec_string(self) -> str:
+        """The codec as RFC 6381 §3.3 writes it: MPEG-4 audio, AAC-LC."""
+        return "mp4a.40.2"
+
+
+@dataclass(slots=True)
+class SoundUnit:
+    """One coded frame of sound as it lies in an MP4 sample."""
+
+    time: int
+    """When it is heard, in samples of the camera's sound clock, unwrapped; may start anywhere."""
+    pts: int
+    """The same moment on the time of the pictures (`AccessUnit.pts`), as well as it is known when it arrives."""
+    data: bytes
+    arrived_ns: int
+    """Monotonic clock at which it was read from the socket."""

@@ -21,7 +21,7 @@ from vonggac.video.recorder.camera_clock import CameraClock
 from vonggac.video.recorder.stamps import StampFault
 from vonggac.video.recorder.timekeeping import Timekeeping
 from vonggac.video.rtsp import rtcp
-from vonggac.video.rtsp.session import ArrivedReport
+from vonggac.video.rtsp.description import ArrivedReport
 
 MINUTE = 60 * SECOND
 

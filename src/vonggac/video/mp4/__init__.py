@@ -11,6 +11,7 @@ from vonggac.video.mp4.codec import codec_string
 from vonggac.video.mp4.errors import ClipRefused, RecordingDamaged, UnusableParameters
 from vonggac.video.mp4.group_table import GroupEntry
 from vonggac.video.mp4.reader import Sample, ScannedGroup, ScannedRecording, read_init, read_samples, scan
+from vonggac.video.mp4.sound import SoundFrames
 from vonggac.video.mp4.timing import (
     DEFAULT_DURATION,
     FragmentTiming,
@@ -33,6 +34,7 @@ __all__ = [
     "Sample",
     "ScannedGroup",
     "ScannedRecording",
+    "SoundFrames",
     "UnusableParameters",
     "codec_string",
     "decode_times",

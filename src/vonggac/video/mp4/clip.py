@@ -15,13 +15,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from vonggac.video.mp4.boxes import box, file_type, movie_header, video_track
+from vonggac.video.mp4.boxes import box, file_type, movie_header, sound_track, video_track
 from vonggac.video.mp4.errors import ClipRefused, RecordingDamaged
 from vonggac.video.mp4.group_table import GroupEntry
 from vonggac.video.mp4.reader import InitSegment, SampleTable, read_init, read_table
-from vonggac.video.mp4.sample_tables import SampleTables
+from vonggac.video.mp4.sample_tables import SampleTables, SoundTables
+from vonggac.video.mp4.sound import SoundTable
 from vonggac.video.mp4.timing import MAX_DURATION
-from vonggac.video.stream import VIDEO_TIMESCALE, VideoParameters
+from vonggac.video.stream import VIDEO_TIMESCALE, SoundParameters, VideoParameters
 
 COPY_BYTES = 1 << 20
 GAP_TICKS = VIDEO_TIMESCALE // 2
@@ -66,11 +67,15 @@ class ClipReport:
     gaps: list[ClipGap]
     damaged_groups: int
     """Groups left out since their recording no longer holds them; their time is among the gaps."""
+    sound: str = ""
+    """Codec of its sound as RFC 6381 writes it; empty without."""
+    sound_left_out: int = 0
+    """Groups whose sound is of another form than the first that occurs, and left out for that."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """Bytes of pictures that follow each other in one recording."""
+    """Bytes of pictures or sound that follow each other in one recording."""
 
     part: ClipPart
     offset: int
@@ -156,6 +161,10 @@ class _Joiner:
     shapes: list[VideoParameters] = field(default_factory=list)
     entry: bytes = b""
     """The sample entry of the last picture."""
+    sound: SoundTables | None = None
+    heard: SoundParameters | None = None
+    """Of the first group with sound."""
+    sound_left_out: int = 0
 
     def join(self, part: ClipPart, file: BinaryIO) -> None:
         if not part.groups[0].key:
@@ -176,8 +185,10 @@ class _Joiner:
                 table = None
             decodable = table is not None and (decodable or table.key)
             if table is not None and decodable:
-                place, size = table.payload, table.end - table.payload
+                place, size = table.payload, table.pictures_end - table.payload
                 self.copies.append(_Copy(part, place, size, self._append(table, init, part.start_us, time)))
+                if table.sound is not None and init.sound is not None:
+                    self._append_sound(part, init, table, table.sound)
             else:
                 self.damaged += 1
             time += group.duration_ticks
@@ -186,7 +197,7 @@ class _Joiner:
         tables = self.tables
         if not tables.frames:
             raise ClipRefused("Nothing was recorded in this interval.")
-        size = len(self._head(0, large=True))
+        size = len(self._head(0, large=True))  # offsets are as long whatever they are
         large = size + tables.payload > 0xFFFF_FFFF
         head = self._head(size if large else len(self._head(0, large=False)), large=large)
         report = ClipReport(
@@ -197,6 +208,8 @@ class _Joiner:
             len(head) + tables.payload,
             self.gaps,
             self.damaged,
+            self.heard.codec_string if self.heard is not None else "",
+            self.sound_left_out,
         )
         return ClipPlan(report, head, self.copies)
 
@@ -226,6 +239,23 @@ class _Joiner:
         tables.add(table, init.sample_entry, -init.presentation_delay)
         return sets
 
+    def _append_sound(self, part: ClipPart, init: InitSegment, table: SampleTable, sound: SoundTable) -> None:
+        """Append the sound of the group that was appended last, where it is heard beside its pictures."""
+        assert init.sound is not None
+        if self.sound is None:
+            self.heard = init.sound
+            self.sound = SoundTables(init.sound_entry, init.sound.sample_rate)
+        if init.sound != self.heard:
+            self.sound_left_out += 1
+            return
+        pictures_at = self.tables.duration - sum(table.durations)
+        later = sound.base_decode_time * VIDEO_TIMESCALE // self.sound.rate - table.base_decode_time
+        skipped = self.sound.add(pictures_at + later, sound.durations, sound.sizes, self.tables.payload)
+        size, before = sum(sound.sizes[skipped:]), sum(sound.sizes[:skipped])
+        if size:
+            self.tables.payload += size
+            self.copies.append(_Copy(part, sound.payload + before, size))
+
     def _meet(self, wall: int) -> None:
         """Make the last picture end where the next one shows, `wall` ticks after the clip's start."""
         tables = self.tables
@@ -254,7 +284,19 @@ class _Joiner:
             presentation_delay=tables.presentation_delay,
             created_us=self.start_us,
         )
-        movie = box(b"moov", movie_header(tables.duration, self.start_us), track)
+        tracks = [track]
+        if self.sound is not None and self.sound.start is not None:
+            tracks.append(
+                sound_track(
+                    self.sound.table_box(payload_at, large=large),
+                    rate=self.sound.rate,
+                    duration=self.sound.duration,
+                    start=self.sound.start,
+                    created_us=self.start_us,
+                )
+            )
+        header = movie_header(tables.duration, self.start_us, next_track=len(tracks) + 1)
+        movie = box(b"moov", header, *tracks)
         if large:
             media = struct.pack(">I4sQ", 1, b"mdat", 16 + tables.payload)  # §4.2: the size follows in 64 bits
         else:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from vonggac.video.mp4.boxes import (
     FRAGMENT_HEAD,
     LAYOUT,
+    LAYOUT_WITH_SOUND,
     MAX_PAYLOAD,
     MAX_SAMPLES,
     NON_SYNC,
@@ -29,8 +31,9 @@ from vonggac.video.mp4.boxes import (
 from vonggac.video.mp4.codec import parse_sample_entry
 from vonggac.video.mp4.errors import RecordingDamaged
 from vonggac.video.mp4.group_table import MAX_ENTRIES, GroupEntry
+from vonggac.video.mp4.sound import FRAMES_AT_MOST, SOUND_HEAD, SoundTable, parse_sound_entry, read_sound_head
 from vonggac.video.mp4.timing import MAX_SPAN
-from vonggac.video.stream import VideoParameters
+from vonggac.video.stream import SoundParameters, VideoParameters
 
 MAX_INIT = 1 << 20
 """Bytes of `ftyp` and `moov`: ours have about 700, and can hold 286 parameter sets of 4 KiB."""
@@ -39,6 +42,7 @@ _READ_AHEAD = 4096
 _LOST_SECTOR = bytes(512)
 """What a disk gives back for what was never written. No coded picture holds it: three zero bytes in a row cannot
 stand within a unit (ITU-T H.264 §7.4.1, H.265 §7.4.2.1), nor a unit have length 0."""
+_MOST_SOUND = SOUND_HEAD.size + 8 * FRAMES_AT_MOST
 _BOX = struct.Struct(">I4s")
 _TRUN_KINDS = {
     TRUN_FLAGS: 2,
@@ -67,6 +71,9 @@ class InitSegment:
     parameters: VideoParameters
     """As written; what MP4 does not hold (reordering, declared frame rate) is None."""
     presentation_delay: int
+    sound_entry: bytes = b""
+    """The sample entry of the track of sound; empty without one."""
+    sound: SoundParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +151,12 @@ class SampleTable:
     durations: array[int]
     offsets: array[int] | None
     """Composition minus decode time, signed; None: all 0."""
+    pictures_end: int
+    """Where in the file its last picture ends, and its sound begins."""
     end: int
     """Where in the file the fragment ends."""
+    sound: SoundTable | None = None
+    """None where no sound came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +221,19 @@ def read_init(file: BinaryIO) -> InitSegment:
         head += file.read(size - len(head))
     if size > len(head):
         raise RecordingDamaged("The head of this recording is cut off.")
-    if head[8:12] != b"iso6" or int.from_bytes(head[12:16], "big") != LAYOUT:
+    layout = int.from_bytes(head[12:16], "big")
+    if head[8:12] != b"iso6" or layout not in (LAYOUT, LAYOUT_WITH_SOUND):
         raise RecordingDamaged("This recording was not written by this version of Vọng Gác.")
-    track = _child(head[type_size + 8 : size], b"trak")
-    entries = _child(track, b"mdia", b"minf", b"stbl", b"stsd")
-    entry = entries[8 : 8 + _box_size(entries, 8)]
-    return InitSegment(size, entry, parse_sample_entry(entry), _delay(track))
+    movie = head[type_size + 8 : size]
+    track = _child(movie, b"trak")
+    entry = _sample_entry(track)
+    if layout == LAYOUT:
+        return InitSegment(size, entry, parse_sample_entry(entry), _delay(track))
+    tracks = [at for at in _boxes(movie) if movie[at + 4 : at + 8] == b"trak"]
+    if len(tracks) != 2:
+        raise RecordingDamaged("The head of this recording promises sound and has none.")
+    sound = _sample_entry(_child(movie[tracks[1] :], b"trak"))
+    return InitSegment(size, entry, parse_sample_entry(entry), _delay(track), sound, parse_sound_entry(sound))
 
 
 def read_table(file: BinaryIO, group: Span) -> SampleTable:
@@ -230,8 +248,8 @@ def read_samples(file: BinaryIO, group: Span, *, presentation_delay: int) -> lis
     """Read the pictures of one group in decoding order; RecordingDamaged when they are not all there."""
     table = read_table(file, group)
     file.seek(table.payload)
-    payload = file.read(table.end - table.payload)
-    if len(payload) < table.end - table.payload:
+    payload = file.read(table.pictures_end - table.payload)
+    if len(payload) < table.pictures_end - table.payload:
         raise RecordingDamaged("This recording ends before the end of a group.")
     samples = []
     at, time = 0, table.base_decode_time
@@ -242,6 +260,13 @@ def read_samples(file: BinaryIO, group: Span, *, presentation_delay: int) -> lis
         at += size
         time += duration
     return samples
+
+
+def read_sound(file: BinaryIO, table: SoundTable) -> Iterator[bytes]:
+    """Yield the coded frames of the sound of a group."""
+    file.seek(table.payload)
+    for size in table.sizes:
+        yield file.read(size)
 
 
 def payload_is_whole(file: BinaryIO, group: Span) -> bool:
@@ -262,6 +287,7 @@ def _table_at(file: BinaryIO, offset: int) -> SampleTable:
         tfdt, tfdt_kind, tfdt_flags, base, trun, trun_kind, trun_flags, count, data_offset, first_flags,
     ) = FRAGMENT_HEAD.unpack_from(head)  # fmt: skip
     fields = _TRUN_KINDS.get(trun_flags, 0)
+    pictures = FRAGMENT_HEAD.size + 4 * fields * count
     if (
         (moof_kind, mfhd_kind, traf_kind, tfhd_kind, tfdt_kind, trun_kind)
         != (b"moof", b"mfhd", b"traf", b"tfhd", b"tfdt", b"trun")
@@ -270,8 +296,8 @@ def _table_at(file: BinaryIO, offset: int) -> SampleTable:
         or not fields
         or not 0 < count <= MAX_SAMPLES
         or first_flags not in (SYNC, NON_SYNC)
-        or moof != FRAGMENT_HEAD.size + 4 * fields * count
-        or (traf, trun, data_offset) != (moof - 24, moof - 68, moof + 8)
+        or (traf, trun, data_offset) != (pictures - 24, pictures - 68, moof + 8)
+        or not pictures <= moof <= pictures + _MOST_SOUND
     ):
         raise RecordingDamaged("A group of this recording does not begin as ours do.")
     if moof + 8 > len(head):
@@ -281,16 +307,24 @@ def _table_at(file: BinaryIO, offset: int) -> SampleTable:
     numbers = struct.unpack_from(f">{fields * count}I", head, FRAGMENT_HEAD.size)
     durations, sizes = array("I", numbers[0::fields]), array("I", numbers[1::fields])
     payload = sum(sizes)
+    begin = offset + moof + 8
+    sound = None
+    end = begin + payload
+    if moof > pictures:
+        heard, heard_sizes, heard_durations = read_sound_head(head, pictures, moof, moof + 8 + payload)
+        sound = SoundTable(end, heard, heard_sizes, heard_durations)
+        end += sum(heard_sizes)
     mdat, mdat_kind = _BOX.unpack_from(head, moof)
-    if mdat_kind != b"mdat" or mdat != 8 + payload or payload > MAX_PAYLOAD or min(durations) == 0 or base >> 62:
+    if mdat_kind != b"mdat" or mdat != end - begin + 8 or payload > MAX_PAYLOAD or min(durations) == 0 or base >> 62:
         raise RecordingDamaged("The sample table of a group does not fit its pictures.")
     offsets = None
     if trun_flags & TRUN_SIGNED:
         offsets = array("q", [number - (number >> 31 << 32) for number in numbers[2::3]])
     elif fields == 3:
         offsets = array("q", numbers[2::3])
-    begin = offset + moof + 8
-    return SampleTable(begin, sequence, base, first_flags == SYNC, sizes, durations, offsets, begin + payload)
+    return SampleTable(
+        begin, sequence, base, first_flags == SYNC, sizes, durations, offsets, begin + payload, end, sound
+    )
 
 
 def _follows(table: SampleTable, before: ScannedGroup) -> bool:
@@ -318,7 +352,16 @@ def _payload_is_whole(file: BinaryIO, table: SampleTable) -> bool:
             at += 4 + unit
         if at != size:
             return False
-    return True
+    return table.sound is None or _sound_is_whole(file, table.pictures_end, table.end)
+
+
+def _sound_is_whole(file: BinaryIO, start: int, end: int) -> bool:
+    """Look for sectors of zeros, whole or in part, among the sound: a frame ends with bits of 1 (END, 14496-3 §4.5)."""
+    size = len(_LOST_SECTOR)
+    first = (start - 1) // size * size  # with the last bytes of the pictures: none ends with a zero byte
+    file.seek(first)
+    data = file.read(end - first)
+    return len(data) == end - first and all(any(data[at : at + size]) for at in range(0, len(data), size))
 
 
 def _box_size(data: bytes, at: int, kind: bytes | None = None) -> int:
@@ -344,6 +387,11 @@ def _child(data: bytes, *path: bytes) -> bytes:
                 break
             at += size
     return data
+
+
+def _sample_entry(track: bytes) -> bytes:
+    entries = _child(track, b"mdia", b"minf", b"stbl", b"stsd")
+    return entries[8 : 8 + _box_size(entries, 8)]
 
 
 def _delay(track: bytes) -> int:

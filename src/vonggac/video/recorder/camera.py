@@ -15,8 +15,10 @@ from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
 from vonggac.video.recorder.live import LiveFeed
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.recording_file import RecordingFile
-from vonggac.video.recorder.stamps import StampFault
-from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
+from vonggac.video.recorder.sound import SoundPlacer
+from vonggac.video.recorder.stamps import StampFault, arrival_ticks
+from vonggac.video.rtsp import StreamDescription
+from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, SoundUnit, VideoParameters
 from vonggac.video.volumes import MountedVolume
 
 _DELAY_MARGIN = VIDEO_TIMESCALE // 30
@@ -30,6 +32,8 @@ _LOST_WORDS = {
     Break.LOSS: "packets were lost; on at the next key frame",
     Break.PARAMETERS: "the camera changed its parameters between key frames; on at the next key frame",
 }
+_SOUND_APART_TICKS = 4 * VIDEO_TIMESCALE
+"""Sound placed so far from the pictures that come at the same moment is not theirs."""
 _TOO_SLOW = "the disk is too slow: the write queue is full"
 
 
@@ -74,6 +78,9 @@ class TrackRecorder:
         self.counters = TrackCounters()
         self.parameters: VideoParameters | None = None
         self.account = account
+        self.description: StreamDescription | None = None
+        """What the camera said of itself on its connection; None before the first."""
+        self._sound = SoundPlacer()
         self._camera_id = camera_id
         self._folder = camera_folder
         self._pipeline = pipeline
@@ -132,6 +139,16 @@ class TrackRecorder:
                 self._waiting_since_ns = self._waiting_since_ns or unit.arrived_ns
             return
         self._live.push(unit)
+
+    def add_sound(self, unit: SoundUnit) -> None:
+        """Take the next frame of sound. Pictures whose times are mended take it along."""
+        pictures, stamps = self._assembler.pending, self._assembler.stamps
+        if not pictures:
+            return  # before the first picture, or while none can be recorded
+        arrived = pictures[-1].pts + arrival_ticks(unit.arrived_ns - pictures[-1].arrived_ns)
+        unit.pts = arrived if stamps.guided else unit.pts + stamps.shift
+        if abs(unit.pts - arrived) <= _SOUND_APART_TICKS:
+            self._sound.add(unit)
 
     def clock_said(self, camera_us: int, arrived_ns: int) -> bool:
         """The camera's own clock read `camera_us` when its report arrived; True when `clock` has news."""
@@ -202,6 +219,7 @@ class TrackRecorder:
         self._run = self._clock.wall_us(first.arrived_ns)
         self._origin_pts = first.pts
         self._anchor = TimeAnchor(self._run)
+        self._sound.begin_run()
         return self._anchor
 
     def _came_after_the_step(self, piece: Piece) -> bool:
@@ -220,6 +238,7 @@ class TrackRecorder:
         self._run = anchor.wall_us(first.pts - self._origin_pts) + step_us
         self._origin_pts = first.pts
         self._anchor = TimeAnchor.continued(self._run)
+        self._sound.begin_run()
         return self._anchor
 
     def _seam(self, seam: Break) -> None:
@@ -236,6 +255,7 @@ class TrackRecorder:
         self._anchor = None
         self.stamp_faults |= self._assembler.stamps.faults
         self._assembler = GroupAssembler()
+        self._sound = SoundPlacer()
         self._lost_from_us = None
         self._waiting_since_ns = 0
         self.clock.forget()
@@ -265,6 +285,10 @@ class TrackRecorder:
             file = self._begin_file(piece, begins, begins_us)
             if file is None:
                 return
+        if file.sound is not None:
+            ends, guided = _end_pts(piece) - self._origin_pts, self._assembler.stamps.guided
+            if (heard := self._sound.take(file.sound, self._origin_pts, begins, ends, loose=guided)) is not None:
+                piece.add_sound(heard)
         if not self._pipeline.append(file, piece):
             self._finish_file()
             self._hold_off_until_us = begins_us + _HOLD_OFF_US
@@ -315,6 +339,7 @@ class TrackRecorder:
             media_start=begins,
             start_us=begins_us,
             delay=_delay(piece),
+            sound=self.description.sound if self.description is not None else None,
             name_may_be_taken=known,
         )
         self._file = file

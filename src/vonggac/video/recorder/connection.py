@@ -18,8 +18,8 @@ from vonggac.video.models import GapReason
 from vonggac.video.recorder.camera import LONGEST_GROUP_US, TrackRecorder
 from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
 from vonggac.video.recorder.reading import WATCHED_PAUSE_S, ReadingRound, pause_s
-from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, receive_window
-from vonggac.video.rtsp.session import ArrivedReport
+from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, RtspSession, receive_window
+from vonggac.video.rtsp.description import ArrivedReport
 from vonggac.video.stream import AccessUnit
 
 BACK_OFF_FIRST_S = 1.0
@@ -38,6 +38,10 @@ _NO_KEY_FRAME = (
     "The camera sends pictures, but no key frame has come for {:.0f} s: without one nothing can be decoded. "
     "Set its key-frame (I-frame) interval to 1 to 2 s."
 )
+WITHOUT_SOUND_S = 600.0
+"""So long new connections to a camera that did not play while it was asked for sound do without."""
+SILENT_S = 30
+"""Sound that was agreed on and does not come for so long is told of."""
 ASSUMED_BITS_PER_S = 4_000_000.0
 """Bit rate for which a socket's window is made, until the camera's own is known."""
 
@@ -96,6 +100,9 @@ class CameraConnection:
         self._pause_s = 0.0
         self._seen = (0, 0.0)
         self._patience_s = settings.key_frame_seconds
+        self._session: RtspSession | None = None
+        self._sound_seen_ns = 0
+        self._sound_from = 0.0  # monotonic seconds: before then the sound is not asked for
 
     async def run(self) -> None:
         """Record until cancelled; never returns by itself."""
@@ -106,6 +113,7 @@ class CameraConnection:
                 await self._record_once()
             except RtspError as error:
                 self._away(GapReason(error.reason), f"{error}{self._who_holds_it(error)}")
+                self._doubt_sound(error)
                 least_s = self._least_pause_s(error)
             if time.monotonic() - began > HEALTHY_S and self.track.counters.frames:
                 back_off.reset()
@@ -132,6 +140,7 @@ class CameraConnection:
         (before, at), now = self._seen, time.monotonic()
         self._seen = (connection.session.bytes_received, now)
         self._look_for_key_frame(connection)
+        self._look_for_sound(connection.session)
         self._fit_pause(connection, (self._seen[0] - before) * 8 / max(now - at, 0.001))
 
     @property
@@ -161,6 +170,8 @@ class CameraConnection:
             raise RtspError("refused", str(error)) from None
         settings = self._settings
         window = receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S)
+        self._session, self._sound_seen_ns = None, 0
+        sound = self.source.record_audio and time.monotonic() >= self._sound_from
         async with self._gate.turn(doubtful=self._hung):
             began = time.monotonic()
             try:
@@ -173,6 +184,8 @@ class CameraConnection:
                     window=window,
                     connect_timeout=settings.connect_timeout_seconds,
                     stall_timeout=settings.stall_seconds,
+                    on_connected=self._connected,
+                    on_sound=self.track.add_sound if sound else None,
                 )
             finally:
                 self._hung = time.monotonic() - began > PATIENCE_S
@@ -188,11 +201,49 @@ class CameraConnection:
             self._connection = connection
             try:
                 self._choose_reading(connection)
+                if refused := connection.session.description.sound_refused:
+                    self._sound_left_out(refused)
                 self._seen = (connection.session.bytes_received, time.monotonic())
                 await connection.ended()
             finally:
                 self._connection = None
                 self._reading.remove(self)
+
+    def _connected(self, session: RtspSession) -> None:
+        # Not when it plays: the first pictures may come before that is known here.
+        self._session, self.track.description = session, session.description
+
+    # Sound: whatever is wrong with it, the pictures are recorded without.
+
+    def _doubt_sound(self, error: RtspError) -> None:
+        """A connection that asked for sound and brought no picture: the next ones do without."""
+        session = self._session
+        if session is not None and session.asked_for_sound and not session.access_units:
+            self._sound_from = time.monotonic() + WITHOUT_SOUND_S
+            self._sound_left_out(f"the camera does not play with it: {error}")
+
+    def _look_for_sound(self, session: RtspSession) -> None:
+        sound, now_ns = session.sound, time.monotonic_ns()
+        if sound is None or not session.access_units:
+            return
+        self._sound_seen_ns = max(self._sound_seen_ns or now_ns, sound.last_frame_ns)
+        if now_ns - self._sound_seen_ns > SILENT_S * 1_000_000_000:
+            what = "it has stopped" if sound.frames else "it was announced and never came"
+            self._sound_missing(what)
+
+    def _sound_left_out(self, detail: str) -> None:
+        if (held := self._limit.passes((self.source.id, "sound left out"))) is not None:
+            source = self.source
+            self._log.warning(
+                "sound is left out", camera=source.name, number=source.number, detail=detail, held_back=held
+            )
+
+    def _sound_missing(self, detail: str) -> None:
+        if (held := self._limit.passes((self.source.id, "sound missing"))) is not None:
+            source = self.source
+            self._log.warning(
+                "sound does not come", camera=source.name, number=source.number, detail=detail, held_back=held
+            )
 
     def _kept_from_before(self, now_us: int) -> int:
         """Return until when the camera may keep a session of a recorder that crashed; 0 where there was none."""

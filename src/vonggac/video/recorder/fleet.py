@@ -33,6 +33,7 @@ from vonggac.video.recorder.start import CameraPast, open_account
 from vonggac.video.recorder.timekeeping import Timekeeping
 from vonggac.video.recorder.volume_faults import FaultTeller
 from vonggac.video.recorder.volume_watch import VolumeWatch, Welcome
+from vonggac.video.rtsp import StreamDescription
 
 TICK_S = 1.0
 STATUS_S = 5.0
@@ -207,9 +208,7 @@ class Fleet:
         camera.task.cancel()
         await asyncio.wait([camera.task])  # one that ended with an error has said so, and must not stop the others' end
         camera.live.close()
-        camera.track.end_run(
-            reason, "the recorder was stopped" if reason is GapReason.STOPPED else "", self._now_us()
-        )
+        camera.track.end_run(reason, "the recorder was stopped" if reason is GapReason.STOPPED else "", self._now_us())
 
     def _ended_by_itself(self, task: asyncio.Task[None]) -> None:
         # A connection runs for ever: one that ends with an error is a fault of ours, and a silent one would be the
@@ -268,6 +267,7 @@ class Fleet:
             "since_us": state.since_us,
             "updated_us": now_us,
             "codec": codec_string(parameters) if parameters else "",
+            "audio": _sound_in_words(camera.track.description)[:200],
             "width": parameters.width if parameters else 0,
             "height": parameters.height if parameters else 0,
             "fps": (counters.frames - camera.told_frames) / elapsed_s,
@@ -302,6 +302,15 @@ class Fleet:
         camera = self._cameras.get(recording.camera_id)
         if camera is not None:
             camera.track.write_failed(recording, failure.reason, str(failure), self._now_us())
+
+
+def _sound_in_words(description: StreamDescription | None) -> str:
+    """Return what sound a camera offers, and what becomes of it."""
+    if description is None or not (description.sound_offered or description.sound_refused):
+        return ""
+    if description.sound is not None:
+        return f"recorded: {description.sound_offered}"
+    return description.sound_refused or f"offered, not recorded: {description.sound_offered}"
 
 
 def _same_stream(one: CameraSource, other: CameraSource) -> bool:

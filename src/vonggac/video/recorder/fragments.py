@@ -55,6 +55,7 @@ class FragmentBuilder:
             [len(unit.data) for unit in units],
             timing.offsets,
             key=piece.starts_group,
+            sound=piece.sound.frames if piece.sound is not None else None,
         )
         self._end = timing.end
         return Fragment(header, timing.end - timing.base_decode_time, timing.moved > 0 or piece.mended)

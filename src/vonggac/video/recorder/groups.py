@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from vonggac.video.recorder.sound import PlacedSound
 from vonggac.video.recorder.stamps import StampStraightener, arrival_ticks
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
@@ -51,6 +52,14 @@ class Piece:
     """True where the camera's time stamps were mended in it (see `stamps`)."""
     jumps: bool = False
     """True where its times do not follow those before by the camera's clock: what arrivals said before is void."""
+
+    sound: PlacedSound | None = None
+    """What is heard with it; its bytes count in `size`."""
+
+    def add_sound(self, sound: PlacedSound) -> None:
+        """Take the sound up that is written behind the pictures."""
+        self.sound = sound
+        self.size += sound.size
 
     @property
     def parameters(self) -> VideoParameters:

@@ -17,7 +17,7 @@ from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.disk import Disk
 from vonggac.video.recorder.fragments import FragmentBuilder
 from vonggac.video.recorder.groups import Piece
-from vonggac.video.stream import VideoParameters
+from vonggac.video.stream import SoundParameters, VideoParameters
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
 
@@ -45,6 +45,8 @@ class RecordingFile:
     start_us: int
     delay: int
     """Ticks by which decoding precedes showing, for cameras that reorder pictures."""
+    sound: SoundParameters | None = None
+    """Of the track of sound beside the pictures; None without."""
     name_may_be_taken: bool = False
     """True where the clock was set back: a recording of then may bear the name of this one."""
     id: int = 0
@@ -84,7 +86,9 @@ class RecordingFile:
         start = utc(self.start_us)
         name = f"{start:%H-%M-%S}.{start.microsecond // 1000:03d}Z.mp4"
         self.path = f"{self.camera_folder}/{start:%Y-%m-%d}/{start:%H}/{name}"
-        self.head = init_segment(self.parameters, presentation_delay=self.delay, created_us=self.start_us)
+        self.head = init_segment(
+            self.parameters, presentation_delay=self.delay, created_us=self.start_us, sound=self.sound
+        )
 
     @property
     def created(self) -> bool:
@@ -119,6 +123,7 @@ class RecordingFile:
             width=self.parameters.width,
             height=self.parameters.height,
             init_size=len(self.head),
+            audio=self.sound.codec_string if self.sound is not None else "",
         )
 
     def completed(self) -> CompletedRecording:
@@ -164,8 +169,9 @@ class RecordingFile:
         """Append one fragment; WriteFailed when it is not whole on disk (what came before it stays good)."""
         assert self._builder is not None
         fragment = self._builder.build(piece)
+        heard = piece.sound.data if piece.sound is not None else ()
         try:
-            disk.append(self._descriptor, [fragment.header, *(unit.data for unit in piece.units)])
+            disk.append(self._descriptor, [fragment.header, *(unit.data for unit in piece.units), *heard])
         except OSError as error:
             raise self.fail(self._refused(error)) from error
         size = len(fragment.header) + piece.size

@@ -129,7 +129,7 @@ async def _sources(context: RoleContext, share: int) -> list[cameras.CameraSourc
 async def _follow_cameras(context: RoleContext, fleet: Fleet, share: int, position: int | None) -> None:
     while True:
         with contextlib.suppress(eventlog.LogPruned):
-            changes = eventlog.follow(context.database, ["camera."], after=position, poll_s=_CHANGES_POLL_S)
+            changes = eventlog.follow(context.database, ["camera.", "unit."], after=position, poll_s=_CHANGES_POLL_S)
             position = None
             async with contextlib.aclosing(changes) as events:
                 async for _ in events:

@@ -16,7 +16,7 @@ from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.camera import TrackRecorder
 from vonggac.video.recorder.camera_clock import FAULT
 from vonggac.video.recorder.stamps import STAMP_FAULT_WORDS
-from vonggac.video.rtsp.session import ArrivedReport
+from vonggac.video.rtsp.description import ArrivedReport
 
 
 class Timekeeping:

@@ -6,11 +6,12 @@
 
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
 from vonggac.video.rtsp.client import MIN_BUFFER, STALL_S, RtspConnection, receive_window
+from vonggac.video.rtsp.description import ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import Reason, RtspError
 from vonggac.video.rtsp.h264 import H264Depacketiser
 from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.rtcp import SenderReport
-from vonggac.video.rtsp.session import ArrivedReport, RtspSession, StreamDescription
+from vonggac.video.rtsp.session import RtspSession
 from vonggac.video.rtsp.transport import LowerTransport
 
 __all__ = [

@@ -28,7 +28,7 @@ from vonggac.video.rtsp.message import MAX_MESSAGE
 from vonggac.video.rtsp.session import USER_AGENT, RtspSession
 from vonggac.video.rtsp.transport import LowerTransport
 from vonggac.video.rtsp.wire import TlsWire, Wire
-from vonggac.video.stream import AccessUnit
+from vonggac.video.stream import AccessUnit, SoundUnit
 
 STALL_S = 5.0
 """Silence after which a stream counts as stalled."""
@@ -64,10 +64,12 @@ class RtspConnection:
         stall_timeout: float,
         user_agent: str,
         clock: Clock,
+        on_sound: Callable[[SoundUnit], None] | None,
     ) -> None:
         self.session = RtspSession(
             address,
             on_access_unit=on_access_unit,
+            on_sound=on_sound,
             client_ports=self._open_ports if transport == "udp" else None,
             user_agent=user_agent,
         )
@@ -110,6 +112,7 @@ class RtspConnection:
         user_agent: str = USER_AGENT,
         clock: Clock = time.monotonic_ns,
         on_connected: Callable[[RtspSession], None] | None = None,
+        on_sound: Callable[[SoundUnit], None] | None = None,
     ) -> RtspConnection:
         """Connect, log in and play: `async with await RtspConnection.open(…) as connection`, or `close` it at the end.
 
@@ -118,7 +121,8 @@ class RtspConnection:
         be shared by all connections of a loop, at least MIN_BUFFER bytes, and is only used inside a read. `window`:
         bytes, from `receive_window`. The connection begins paused: call `read_promptly`, or `read_now` again and
         again. The first pictures may come before this returns. `on_connected` hears when the camera has taken the
-        connection, before it is asked anything. RtspError where the camera cannot be played.
+        connection, before it is asked anything. `on_sound` asks for its sound, too: what becomes of it stands in
+        `session.description`. RtspError where the camera cannot be played.
         """
         if buffer is None:
             buffer = memoryview(bytearray(MIN_BUFFER))
@@ -141,6 +145,7 @@ class RtspConnection:
                         stall_timeout=stall_timeout,
                         user_agent=user_agent,
                         clock=clock,
+                        on_sound=on_sound,
                     )
                     if on_connected is not None:
                         on_connected(connection.session)

@@ -1,8 +1,8 @@
 """One RTSP session (RFC 2326) over a TCP connection, without I/O: bytes in, bytes out, pictures to a callback.
 
-OPTIONS, DESCRIBE, SETUP of the video track, PLAY; then RTP and RTCP interleaved with replies and the camera's own
-requests (§10.12), or beside them over UDP, framed by whoever receives them as if they were interleaved. The connection
-that carries it is `client.RtspConnection`.
+OPTIONS, DESCRIBE, SETUP of the video track and, where wanted, of one of sound, PLAY; then RTP and RTCP interleaved
+with replies and the camera's own requests (§10.12), or beside them over UDP, framed by whoever receives them as if
+they were interleaved. The connection that carries it is `client.RtspConnection`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.address import CameraAddress
 from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.depacketiser import Depacketiser
+from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import RtspError, quoted
-from vonggac.video.rtsp.h264 import H264Depacketiser
-from vonggac.video.rtsp.h265 import H265Depacketiser
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
 from vonggac.video.rtsp.refusals import other_transport, refusal
+from vonggac.video.rtsp.sound import SoundTrack, choose_sound
+from vonggac.video.rtsp.tracks import codec_of, depacketiser_for, nothing_to_record, recordable
 from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
-from vonggac.video.stream import AccessUnit, VideoParameters
+from vonggac.video.stream import AccessUnit, SoundUnit, VideoParameters
 
 State = Literal["new", "connecting", "playing", "closing", "closed"]
 
-DEFAULT_SESSION_TIMEOUT_S = 60
-"""RFC 2326 §12.37."""
 SHORTEST_SESSION_TIMEOUT_S, LONGEST_SESSION_TIMEOUT_S = 4, 3600
 USER_AGENT = "VongGac"
 MAX_URL = 4096
@@ -38,35 +37,7 @@ MAX_SKIPPED = 65_536
 
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
-_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265"}
 _SHORTEST_SIGN = 9  # letters that begin a reply, "RTSP/1.0 "; of a packet five bytes are enough
-_CODECS_WITHOUT_RECORDING = {"MP4V-ES": "MPEG-4", "JPEG": "Motion JPEG", "MPV": "MPEG-2", "AV1": "AV1"}
-
-
-@dataclass(frozen=True, slots=True)
-class ArrivedReport:
-    """A sender report and when it came."""
-
-    report: rtcp.SenderReport
-    arrived_ns: int
-    """Monotonic clock."""
-    pts: int | None
-    """Where its RTP time stamp lies on the pictures' unwrapped time; None before the first picture."""
-
-
-@dataclass(slots=True)
-class StreamDescription:
-    """What the camera says of itself and of the stream that we take."""
-
-    codec: str = "h264"
-    declared_fps: float | None = None
-    """As in the SDP; what the parameter sets declare stands in `VideoParameters`."""
-    server: str = ""
-    authentication: str = "none"
-    """"none", "Basic", "Digest MD5" or "Digest SHA-256"."""
-    session_timeout_s: int = DEFAULT_SESSION_TIMEOUT_S
-    left_out: tuple[str, ...] = ()
-    """Tracks that are not recorded: "audio PCMA"."""
 
 
 @dataclass(slots=True)
@@ -87,10 +58,14 @@ class RtspSession:
         *,
         on_access_unit: Callable[[AccessUnit], None],
         client_ports: Callable[[], tuple[int, int]] | None = None,
+        on_sound: Callable[[SoundUnit], None] | None = None,
         user_agent: str = USER_AGENT,
         cnonce: Callable[[], str] | None = None,
     ) -> None:
-        """`client_ports` asks for pictures over UDP: called once for each track, it opens our ports of RTP and RTCP."""
+        """`client_ports` asks for pictures over UDP: called once for each track, it opens our ports of RTP and RTCP.
+
+        `on_sound` asks for sound, where the camera has some that can be recorded; the pictures never depend on it.
+        """
         self.address = address
         self.state: State = "new"
         self.description = StreamDescription()
@@ -117,6 +92,13 @@ class RtspSession:
         self._video: sdp.Media | None = None
         self._depacketiser: Depacketiser | None = None
         self._media_channel, self._rtcp_channel = 0, 1
+        self._on_sound = on_sound
+        self.sound: SoundTrack | None = None
+        """The sound that is taken; None without."""
+        self.asked_for_sound = False
+        """True once the camera was asked for its sound, whatever came of it."""
+        self._wanted_sound: tuple[str, SoundTrack] | None = None  # its address, from description to SETUP
+        self._sound_channels = (-1, -1)
         self.next_keepalive_ns = 0
         """Monotonic clock at which the next sign of life is due, while playing."""
         self._keepalive_every_ns = DEFAULT_SESSION_TIMEOUT_S * 500_000_000
@@ -354,6 +336,9 @@ class RtspSession:
             self._methods = {word.strip().upper() for word in public.split(",")}
             self._request("DESCRIBE", self.address.url, ("Accept", "application/sdp"))
             return
+        if self._wanted_sound is not None and pending.url == self._wanted_sound[0] and pending.method == "SETUP":
+            self._on_sound_setup(response)
+            return
         if response.status >= 300:
             if pending.method == "PLAY" and response.status in (459, 460) and pending.url != self._track:
                 self._request("PLAY", self._track, ("Range", "npt=0.000-"))
@@ -371,10 +356,12 @@ class RtspSession:
     def _on_description(self, response: Response) -> None:
         description = sdp.parse(response.body)
         base = sdp.base_url(self.address.url, response.headers)
-        video = next((one for one in description.media if _recordable(one)), None)
+        video = next((one for one in description.media if recordable(one)), None)
+        self._video = video
         self.description.left_out = tuple(one.name for one in description.media if one is not video)
         if video is None:
-            raise _nothing_to_record(description)
+            raise nothing_to_record(description)
+        self._choose_sound(description, base)
         for name in self.description.left_out:
             self._note(f"{name} left out")
         self._base = sdp.control_url(base, description.control)
@@ -382,13 +369,12 @@ class RtspSession:
         self._track = sdp.control_url(base, video.control) if video.control else self._base
         if max(len(self._base), len(self._track)) > MAX_URL:
             raise RtspError("protocol", f"The camera gives a control address of over {MAX_URL} characters.")
-        self.description.codec = _CODECS[video.encoding]
+        self.description.codec = codec_of(video)
         self.description.declared_fps = video.framerate
         if video.clock_rate not in (0, 90_000):
             self._note(f"a clock rate of {video.clock_rate} announced, taken for 90000")
         if not video.parameter_sets:
             self._note("no parameter sets in the description")
-        self._video = video
         self._request("SETUP", self._track, ("Transport", self._wanted_transport(0)))
 
     def _wanted_transport(self, track: int) -> str:
@@ -420,8 +406,67 @@ class RtspSession:
         self._read_session(response.headers)
         self._media_channel, self._rtcp_channel = self._agreed_channels(response, 0)
         assert self._video is not None  # SETUP follows its description
-        self._depacketiser = _depacketiser(self._video, self._media_channel, self._on_access_unit, self.oddities)
+        wanted = self._wanted_sound
+        hand_over = self._on_access_unit if wanted is None else self._picture_beside_sound
+        self._depacketiser = depacketiser_for(self._video, self._media_channel, hand_over, self.oddities)
+        if wanted is not None:
+            self.asked_for_sound = True
+            self._request("SETUP", wanted[0], ("Transport", self._wanted_transport(1)))
+        else:
+            self._play()
+
+    def _play(self) -> None:
         self._request("PLAY", self._base, ("Range", "npt=0.000-"))
+
+    # Sound: whatever is wrong with it, the pictures go on without.
+
+    def _choose_sound(self, description: sdp.SessionDescription, base: str) -> None:
+        chosen = choose_sound(description)
+        if chosen is None:
+            return
+        if isinstance(chosen, str):
+            self.description.sound_offered = chosen
+            self.description.sound_refused = chosen if self._on_sound is not None else ""
+            return
+        media, parameters = chosen
+        layout = {1: "mono", 2: "stereo"}.get(parameters.channels, f"{parameters.channels} channels")
+        self.description.sound_offered = f"AAC, {parameters.sample_rate} Hz, {layout}"
+        if self._on_sound is None:
+            return
+        address = sdp.control_url(base, media.control) if media.control else ""
+        if not address or address == self._track or len(address) > MAX_URL:
+            self._leave_sound("it has no control address of its own")
+            return
+        self._wanted_sound = address, SoundTrack(media, parameters, self._on_sound, self.oddities)
+        self.description.left_out = tuple(one.name for one in description.media if one not in (self._video, media))
+
+    def _on_sound_setup(self, response: Response) -> None:
+        assert self._wanted_sound is not None
+        track = self._wanted_sound[1]
+        self._wanted_sound = None
+        if response.status >= 300:
+            self._leave_sound(f"the camera refuses its SETUP ({response.status})")
+        else:
+            try:
+                channels = self._agreed_channels(response, 1)
+            except RtspError:
+                self._leave_sound("the camera would send it another way than the pictures")
+            else:
+                if {self._media_channel, self._rtcp_channel} & set(channels):
+                    self._leave_sound("the camera would send it on the channel of the pictures")
+                else:
+                    self.sound, self._sound_channels = track, channels
+                    self.description.sound = track.parameters
+        self._play()
+
+    def _leave_sound(self, why: str) -> None:
+        self.description.sound_refused = f"sound left out: {why}"
+        self._note(self.description.sound_refused)
+
+    def _picture_beside_sound(self, unit: AccessUnit) -> None:
+        if self.sound is not None:
+            self.sound.picture_came(unit.pts, unit.arrived_ns)
+        self._on_access_unit(unit)
 
     def _read_session(self, headers: Headers) -> None:
         """Read the Session header (RFC 2326 §12.37); cameras put spaces and quotes where none belong."""
@@ -451,14 +496,25 @@ class RtspSession:
             if report := compound.report:
                 pts = depacketiser.presentation_time(report.rtp_timestamp)
                 self.last_sender_report = ArrivedReport(report, now_ns, pts)
+                if self.sound is not None:
+                    self.sound.picture_report(report.ntp_unix_us, pts)
             if compound.bye:
                 raise RtspError("closed", "The camera has ended the stream.")
+        elif self.sound is not None and channel == self._sound_channels[0]:
+            self.sound.packet(view, start, stop, now_ns)
+        elif self.sound is not None and channel == self._sound_channels[1]:
+            compound = rtcp.parse(view[start:stop])
+            if compound.report:
+                self.sound.report(compound.report)
+            if compound.bye:
+                self._note("the camera has ended its sound")
         else:
             self._note("packets on channels that were not set up")
 
     def _next_sign(self, view: memoryview, pos: int, end: int) -> int:
         """Return where something begins that looks like a packet of ours or a message, behind what is neither."""
-        channels = re.escape(bytes((self._media_channel, self._rtcp_channel)))
+        heard = self._sound_channels if self.sound is not None else ()
+        channels = re.escape(bytes((self._media_channel, self._rtcp_channel, *heard)))
         found = re.compile(rb"RTSP/1\.[01] |\$[" + channels + rb"]..[\x80-\xbf]", re.DOTALL).search(view[:end], pos + 1)
         return found.start() if found else max(pos, end - _SHORTEST_SIGN + 1)
 
@@ -473,35 +529,3 @@ class RtspSession:
     def _note(self, oddity: str) -> None:
         if len(self.oddities) < 32:
             self.oddities.add(oddity)
-
-
-def _recordable(media: sdp.Media) -> bool:
-    secured = media.protocol.startswith("RTP/SAVP")
-    return media.kind == "video" and media.encoding in _CODECS and media.payload_type >= 0 and not secured
-
-
-def _depacketiser(
-    video: sdp.Media, channel: int, on_access_unit: Callable[[AccessUnit], None], oddities: set[str]
-) -> Depacketiser:
-    depacketiser = (H265Depacketiser if _CODECS[video.encoding] == "h265" else H264Depacketiser)(
-        on_access_unit,
-        channel=channel,
-        payload_type=video.payload_type,
-        parameter_sets=video.parameter_sets,
-        declared_fps=video.framerate,
-        oddities=oddities,
-    )
-    if isinstance(depacketiser, H265Depacketiser):
-        depacketiser.order_numbers = video.format.get("sprop-max-don-diff", "0").strip("0") != ""
-    return depacketiser
-
-
-def _nothing_to_record(description: sdp.SessionDescription) -> RtspError:
-    videos = [media for media in description.media if media.kind == "video"]
-    if not videos:
-        found = ", ".join(media.name for media in description.media) or "nothing"
-        return RtspError("unsupported", f"There is no video at this address, only: {found}. Check the path.")
-    codec = _CODECS_WITHOUT_RECORDING.get(videos[0].encoding, quoted(videos[0].encoding, 24) or "an unnamed codec")
-    if videos[0].protocol.startswith("RTP/SAVP"):
-        return RtspError("unsupported", "The camera encrypts its pictures (SRTP). Switch that off in the camera.")
-    return RtspError("unsupported", f"The camera sends {codec}, which cannot be recorded. Set it to H.264 or H.265.")
