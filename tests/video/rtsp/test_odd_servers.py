@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -311,6 +314,28 @@ def _ending(
             return units, error.value
 
     return run_loop(watch())
+
+
+def test_a_server_that_sends_faster_than_it_is_read_is_timed_out_like_any_other(run_loop):
+    """Whoever reads on as long as there is something hears no clock, and comes to the end of what is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def flood() -> None:
+            camera, _ = listener.accept()
+            with camera, contextlib.suppress(OSError):
+                camera.sendall(b"\n" * (32 << 20))
+
+        async def enter() -> RtspError:
+            camera = address(listener.getsockname()[1])
+            with pytest.raises(RtspError) as error:
+                await RtspConnection.open(camera, on_access_unit=lambda unit: None, connect_timeout=0.2)
+            return error.value
+
+        sending = threading.Thread(target=flood)
+        sending.start()
+        error = run_loop(enter())
+        sending.join()
+    assert error.reason == "timed_out"
 
 
 def test_a_server_that_plays_and_sends_no_media_is_stalled(run_loop, scripted_camera):

@@ -58,7 +58,7 @@ class PlainWire:
 
     async def receive(self, most: int) -> bytes:
         """Wait for bytes."""
-        return await asyncio.get_running_loop().sock_recv(self._socket, most)
+        return await _received(self._socket, most)
 
     async def send_all(self, data: bytes) -> None:
         """Wait until everything is sent."""
@@ -179,7 +179,7 @@ class TlsWire:
             self._push()
 
     async def _take_some(self) -> None:
-        data = await asyncio.get_running_loop().sock_recv(self._socket, HELPING)
+        data = await _received(self._socket, HELPING)
         if not data and self._ended:
             raise ConnectionResetError
         self._deliver(data)
@@ -205,3 +205,13 @@ class TlsWire:
         except (BlockingIOError, InterruptedError):
             sent = 0
         self._unsent = data[sent:]
+
+
+async def _received(sock: socket.socket, most: int) -> bytes:
+    """Wait for bytes, and let others have their turn: where some are there, asyncio's own loop does not.
+
+    A camera that sends faster than we read would else be read for ever, past every time-out.
+    """
+    data = await asyncio.get_running_loop().sock_recv(sock, most)
+    await asyncio.sleep(0)
+    return data
