@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
-from vonggac.video.stream import SoundParameters
+from vonggac.video.mp4 import SoundFrames, fragment_header, init_segment
+from vonggac.video.stream import VIDEO_TIMESCALE, SoundParameters
 
 RATE = 16_000
 FRAME = 1024
 BEEP_S = 0.1
+TICKS = VIDEO_TIMESCALE // 15
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,34 @@ def sound_seconds(path: Path) -> float:
     with av.open(str(path)) as source:
         frames = list(source.decode(source.streams.audio[0]))
         return sum(frame.samples for frame in frames) / frames[0].sample_rate
+
+
+def recording_with_sound(material: Any, sound: Sound, *, skip: range = range(0), media_start: int = 0) -> bytes:
+    """Write pictures of 15 a second and the sound beside them; frames in `skip` have not come."""
+    data = bytearray(init_segment(material.units[0].parameters, presentation_delay=0, sound=sound.parameters))
+    taken = begin = 0
+    for number, group in enumerate(material.groups()):
+        end = begin + TICKS * len(group)
+        heard = [at for at in range(taken, len(sound.frames)) if at * FRAME * VIDEO_TIMESCALE < end * RATE]
+        taken = max(heard, default=taken - 1) + 1
+        came = [at for at in heard if at not in skip]
+        frames = None
+        if came:
+            # Where frames are missing, the one before them lasts until the next.
+            durations = [FRAME * (after - at) for at, after in zip(came, [*came[1:], came[-1] + 1], strict=True)]
+            first = media_start * RATE // VIDEO_TIMESCALE + came[0] * FRAME
+            frames = SoundFrames(first, durations, [len(sound.frames[at]) for at in came])
+        data += fragment_header(
+            number + 1,
+            media_start + begin,
+            [TICKS] * len(group),
+            [len(unit.data) for unit in group],
+            key=True,
+            sound=frames,
+        )
+        for unit in group:
+            data += unit.data
+        for at in came:
+            data += sound.frames[at]
+        begin = end
+    return bytes(data)

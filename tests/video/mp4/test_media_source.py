@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from peers import sound
 from vonggac.video.mp4 import ClipPart, codec_string, scan, write_clip
 
 pytestmark = pytest.mark.slow
@@ -185,3 +186,28 @@ def test_a_clip_plays_as_a_file_over_a_change_of_parameters(b_frames, encode, re
     told = shown_by_chromium(None, [out.getvalue()], seen_at(numbers))
     assert told["error"] is None
     assert told["numbers"] == numbers
+
+
+@pytest.mark.parametrize("skip", [range(0), range(10, 12)], ids=["whole", "frames lost"])
+def test_a_browser_shows_each_picture_beside_sound(skip, encode, shown_by_chromium):
+    material = encode(60, group=20)
+    data = sound.recording_with_sound(material, sound.coded(4.2, [1.0, 2.0]), skip=skip)
+    scanned = scan(BytesIO(data))
+    ends = [0, scanned.init.size, *(group.offset + group.size for group in scanned.groups)]
+    parts = [data[begin:end] for begin, end in pairwise(ends)]
+    numbers = [0, 1, 19, 20, 33, 58]
+    told = shown_by_chromium(f"{codec_string(material.parameters)}, mp4a.40.2", parts, seen_at(numbers))
+    assert told["error"] is None
+    assert told["numbers"] == numbers
+    assert told["buffered"] == [[pytest.approx(0, abs=0.001), pytest.approx(4, abs=0.1)]]
+
+
+def test_a_clip_with_sound_plays_as_a_file_over_a_gap(encode, shown_by_chromium):
+    material = encode(30, group=10)
+    data = sound.recording_with_sound(material, sound.coded(2.2, [1.0]))
+    parts = [ClipPart(lambda: BytesIO(data), scan(BytesIO(data)).entries(), start) for start in (0, 5_000_000)]
+    out = BytesIO()
+    write_clip(parts, out)
+    told = shown_by_chromium(None, [out.getvalue()], [0.5 / 15, 29.5 / 15, 5.5, 6.9])
+    assert told["error"] is None
+    assert told["numbers"] == [0, 29, 7, 28]

@@ -9,44 +9,11 @@ from typing import Any
 import pytest
 
 from peers import judge
-from peers.sound import FRAME, RATE, Sound, beeps_heard, coded, sound_seconds
-from vonggac.video.mp4 import ClipPart, RecordingDamaged, fragment_header, init_segment, read_samples, scan, write_clip
+from peers.sound import FRAME, RATE, Sound, beeps_heard, coded, recording_with_sound, sound_seconds
+from vonggac.video.mp4 import ClipPart, RecordingDamaged, fragment_header, read_samples, scan, write_clip
 from vonggac.video.mp4.reader import payload_is_whole, read_sound, read_table
 from vonggac.video.mp4.sound import SoundFrames
 from vonggac.video.stream import VIDEO_TIMESCALE
-
-TICKS = 6000
-
-
-def recorded(material: Any, sound: Sound, *, skip: range = range(0), media_start: int = 0) -> bytes:
-    """Write pictures of 15 a second and the sound beside them; frames in `skip` have not come."""
-    data = bytearray(init_segment(material.units[0].parameters, presentation_delay=0, sound=sound.parameters))
-    taken = begin = 0
-    for number, group in enumerate(material.groups()):
-        end = begin + TICKS * len(group)
-        heard = [at for at in range(taken, len(sound.frames)) if at * FRAME * VIDEO_TIMESCALE < end * RATE]
-        taken = max(heard, default=taken - 1) + 1
-        came = [at for at in heard if at not in skip]
-        frames = None
-        if came:
-            # Where frames are missing, the one before them lasts until the next.
-            durations = [FRAME * (after - at) for at, after in zip(came, [*came[1:], came[-1] + 1], strict=True)]
-            first = media_start * RATE // VIDEO_TIMESCALE + came[0] * FRAME
-            frames = SoundFrames(first, durations, [len(sound.frames[at]) for at in came])
-        data += fragment_header(
-            number + 1,
-            media_start + begin,
-            [TICKS] * len(group),
-            [len(unit.data) for unit in group],
-            key=True,
-            sound=frames,
-        )
-        for unit in group:
-            data += unit.data
-        for at in came:
-            data += sound.frames[at]
-        begin = end
-    return bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +42,7 @@ def test_a_fragment_with_sound_is_byte_for_byte_what_the_format_says() -> None:
 
 
 def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Any, sound: Sound) -> None:
-    data = recorded(spoken, sound)
+    data = recording_with_sound(spoken, sound)
     scanned = scan(BytesIO(data), verify_from=0)
     assert not scanned.torn
     assert scanned.init.sound == sound.parameters
@@ -93,14 +60,14 @@ def test_sound_and_pictures_are_read_back_as_they_were_written(spoken: Any, soun
 
 
 def test_a_file_torn_anywhere_ends_with_its_last_whole_group(spoken: Any, sound: Sound) -> None:
-    data = recorded(spoken, sound)
+    data = recording_with_sound(spoken, sound)
     ends = [group.offset + group.size for group in scan(BytesIO(data)).groups]
     for end in range(ends[0], len(data), 37):
         assert scan(BytesIO(data[:end])).valid_end == max(one for one in ends if one <= end)
 
 
 def test_sound_that_a_power_cut_took_is_seen(spoken: Any, sound: Sound) -> None:
-    data = recorded(spoken, sound)
+    data = recording_with_sound(spoken, sound)
     group = scan(BytesIO(data)).groups[1]
     table = read_table(BytesIO(data), group)
     assert table.sound is not None
@@ -111,7 +78,7 @@ def test_sound_that_a_power_cut_took_is_seen(spoken: Any, sound: Sound) -> None:
 
 
 def test_a_head_of_sound_that_is_not_ours_ends_the_file(spoken: Any, sound: Sound) -> None:
-    data = recorded(spoken, sound)
+    data = recording_with_sound(spoken, sound)
     group = scan(BytesIO(data)).groups[0]
     at = data.index(b"traf", data.index(b"traf") + 4)
     for offset in range(-4, 60):
@@ -126,7 +93,7 @@ def test_a_head_of_sound_that_is_not_ours_ends_the_file(spoken: Any, sound: Soun
 
 def test_ffmpeg_hears_every_beep_at_its_time(spoken: Any, sound: Sound, tmp_path: Path) -> None:
     path = tmp_path / "recording.mp4"
-    path.write_bytes(recorded(spoken, sound))
+    path.write_bytes(recording_with_sound(spoken, sound))
     assert judge.complaints(path) == ""
     assert judge.frames(path) == len(spoken.units)
     assert beeps_heard(path) == pytest.approx([0.5, 1.5], abs=0.02)
@@ -137,15 +104,17 @@ def test_sound_that_stays_away_leaves_silence_and_the_rest_at_its_time(
     spoken: Any, sound: Sound, tmp_path: Path
 ) -> None:
     path = tmp_path / "recording.mp4"
-    path.write_bytes(recorded(spoken, sound, skip=range(10, 18)))  # 0.64 s to 1.15 s: a whole group among it
+    path.write_bytes(
+        recording_with_sound(spoken, sound, skip=range(10, 18))
+    )  # 0.64 s to 1.15 s: a whole group among it
     assert judge.complaints(path) == ""
     assert judge.frames(path) == len(spoken.units)
     assert beeps_heard(path) == pytest.approx([0.5, 1.5], abs=0.02)
 
 
 def test_a_clip_has_the_sound_where_its_pictures_are(spoken: Any, sound: Sound, tmp_path: Path) -> None:
-    later = recorded(spoken, sound, media_start=90 * VIDEO_TIMESCALE)
-    first = recorded(spoken, sound)
+    later = recording_with_sound(spoken, sound, media_start=90 * VIDEO_TIMESCALE)
+    first = recording_with_sound(spoken, sound)
     parts = [
         ClipPart(lambda: BytesIO(first), scan(BytesIO(first)).entries(), 0),
         ClipPart(lambda: BytesIO(later), scan(BytesIO(later)).entries(), 5_000_000),
@@ -163,7 +132,7 @@ def test_a_clip_has_the_sound_where_its_pictures_are(spoken: Any, sound: Sound, 
 def test_a_clip_from_the_middle_begins_with_the_sound_of_its_first_picture(
     spoken: Any, sound: Sound, tmp_path: Path
 ) -> None:
-    data = recorded(spoken, sound)
+    data = recording_with_sound(spoken, sound)
     entries = scan(BytesIO(data)).entries()
     before = sum(entry.duration_ticks for entry in entries[:1]) / VIDEO_TIMESCALE
     path = tmp_path / "clip.mp4"
@@ -179,9 +148,9 @@ def test_pictures_without_sound_and_with_other_sound_are_all_in_the_clip(
 ) -> None:
     other = Sound(type(sound.parameters)(bytes.fromhex("1190"), 48_000, 2), sound.frames)
     datas = [
-        recorded(spoken, Sound(sound.parameters, [])),
-        recorded(spoken, sound, media_start=0),
-        recorded(spoken, other, media_start=0),
+        recording_with_sound(spoken, Sound(sound.parameters, [])),
+        recording_with_sound(spoken, sound, media_start=0),
+        recording_with_sound(spoken, other, media_start=0),
     ]
     parts = [
         ClipPart(lambda data=data: BytesIO(data), scan(BytesIO(data)).entries(), number * 2_000_000)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from peers.aac import DESCRIBED
 from vonggac.cameras import service as cameras
 from vonggac.cameras.schemas import new_camera
 from vonggac.cameras.service import CameraSource
@@ -45,6 +46,9 @@ SDP = (
 )
 
 
+SOUND_SDP = DESCRIBED.removeprefix("v=0\r\n") + "a=control:sound\r\n"
+
+
 def within(seconds: float, work: Awaitable[Any]) -> Any:
     """Run to the end, or fail: no wait of a test is for ever."""
 
@@ -67,6 +71,7 @@ class Street:
         self.off = False
         self.hanging: set[str] = set()
         self.refusal = ""
+        self.sound_kills = False
         self.shaking = self.most = 0
         self.playing: set[str] = set()
         self.asked: list[str] = []
@@ -106,10 +111,12 @@ class Street:
                 await reader.read()
                 return
             await asyncio.sleep(0.01)
+            if self.sound_kills and method == "SETUP" and url.endswith("sound"):
+                return
             if method == "SETUP" and self.refusal:
                 writer.write(f"RTSP/1.0 {self.refusal}\r\nCSeq: {number}\r\n\r\n".encode())
                 continue
-            body = SDP if method == "DESCRIBE" else ""
+            body = (SDP + SOUND_SDP if self.sound_kills else SDP) if method == "DESCRIBE" else ""
             writer.write(
                 f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 1;timeout=60\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
@@ -300,7 +307,14 @@ class Watched:
     """One camera's connection, its pauses noted and not waited for."""
 
     def __init__(
-        self, port: int, *, gap: OpenGap | None = None, enough: int = 3, credentials: str = "", url: str = ""
+        self,
+        port: int,
+        *,
+        gap: OpenGap | None = None,
+        enough: int = 3,
+        credentials: str = "",
+        url: str = "",
+        sound: bool = False,
     ) -> None:
         pipeline: Any = IdlePipeline()
         now_us = time.time_ns() // 1000
@@ -317,8 +331,9 @@ class Watched:
         self.details: list[str] = []
         self._enough = enough
         source = CameraSource(
-            uuid.uuid4(), 1, "C", "c", uuid.uuid4(), url or f"rtsp://{credentials}127.0.0.1:{port}/camera", ""
-        )
+            uuid.uuid4(), 1, "C", "c", uuid.uuid4(), url or f"rtsp://{credentials}127.0.0.1:{port}/camera", "",
+            record_audio=sound,
+        )  # fmt: skip
         self.connection = CameraConnection(
             source,
             self.track,
@@ -390,6 +405,27 @@ def test_a_refused_password_is_not_tried_so_often_that_the_camera_locks_itself()
     watched = within(20, start())
     assert all("refuses this user name or password" in detail for detail in watched.details)
     assert all(pause_s >= LOCK_PAUSE_S for pause_s in watched.pauses)
+
+
+def test_a_camera_that_hangs_up_when_asked_for_sound_is_played_without_the_next_time() -> None:
+    async def start() -> Street:
+        async with Street().serve() as street:
+            street.sound_kills = True
+            watched = Watched(street.port, sound=True)
+            running = asyncio.create_task(watched.run())
+            await until(lambda: bool(street.playing))
+            running.cancel()
+            await running
+            return street
+
+    street = within(20, start())
+    assert street.asked[:4] == ["OPTIONS", "DESCRIBE", "SETUP", "SETUP"]
+    assert [method for method in street.asked[4:] if method != "TEARDOWN"][:4] == [
+        "OPTIONS",
+        "DESCRIBE",
+        "SETUP",
+        "PLAY",
+    ]
 
 
 def test_pauses_grow_to_half_a_minute_and_no_two_are_alike() -> None:
