@@ -61,7 +61,8 @@ def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool]
         )
     for kind, more in others.items():
         number = words.say("{n} more of this kind", n=words.number(len(more)))
-        lines.append(FaultLine(-more[-1].id, kind, _text(words, kind), "", "", number))
+        place = max(place for place, line in enumerate(lines) if line.kind == kind)
+        lines.insert(place + 1, FaultLine(-more[-1].id, kind, _text(words, kind), "", "", number))
     return lines
 
 
