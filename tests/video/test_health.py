@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peers.seeding import Seeding
 from vonggac.cameras.models import Camera
 from vonggac.core import presence, schema, text
 from vonggac.core.clock import microseconds, utc_now
 from vonggac.core.database import Database
 from vonggac.core.presence import RoleRow
 from vonggac.org.models import Unit
-from vonggac.video import index, volumes
+from vonggac.video import holds, index, volumes
 from vonggac.video.health import (
     REASON_WORDS,
     SILENT_AFTER_US,
@@ -33,6 +35,7 @@ from vonggac.video.health import (
 from vonggac.video.models import GapReason
 
 HOUR = 3_600_000_000
+BYTE_A_DAY = 8 / 86_400
 NOW = microseconds(utc_now())
 
 
@@ -199,19 +202,53 @@ def test_room_is_what_is_free_above_the_reserve(database: Database, tmp_path: Pa
         seen = storage(session, reserve=0)
     assert seen.volumes[0].free
     assert seen.oldest_us == 0
-    space = Storage([VolumeHealth("a", 1_000, 5_000), VolumeHealth("away", None, None)], reserve=200, oldest_us=0)
-    assert space.days_left(0) is None
-    assert space.days_left(8 / 86_400) == pytest.approx(800)
-    assert Storage([VolumeHealth("a", 100, 5_000)], 200, 0).days_left(1.0) == 0
+    seen_only = [VolumeHealth("a", 1_000, 5_000), VolumeHealth("away", None, None)]
+    assert Storage(seen_only, 200, 0).days_left is None
+    assert Storage(seen_only, 200, 0, bits_per_s=BYTE_A_DAY).days_left == pytest.approx(800)
+    assert Storage([VolumeHealth("a", 100, 5_000)], 200, 0, bits_per_s=1.0).days_left == 0
+
+
+def test_what_two_volumes_share_and_what_can_only_be_read_is_no_room_more() -> None:
+    shared = [VolumeHealth(name, 1_000, 5_000, device=7) for name in "ab"]
+    read_only = VolumeHealth("c", 1_000, 5_000, writable=False)
+    assert Storage([*shared, read_only], 200, 0, bits_per_s=BYTE_A_DAY).days_left == pytest.approx(800)
+
+
+def test_the_disk_below_a_volume_that_is_not_mounted_is_not_taken_for_it(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        volumes.create_volume(session, tmp_path / "media", utc_now())
+    (tmp_path / "media" / volumes.MARKER).unlink()
+    with database.read() as session:
+        assert storage(session, 0).volumes == [VolumeHealth(str(tmp_path / "media"), None, None)]
+
+
+def test_held_recordings_say_nothing_of_how_long_others_stay(database: Database, tmp_path: Path) -> None:
+    seeding = Seeding(database, tmp_path)
+    unit = seeding.unit("Bồng Lai")
+    first, second = (seeding.camera(name, unit, 0) for name in ("A", "B"))
+    old, young = NOW - 300 * 24 * HOUR, NOW - 20 * 24 * HOUR
+    seeding.recorded(first, old, old + 60_000_000)
+    seeding.recorded(first, young + HOUR, young + HOUR + 60_000_000)
+    seeding.recorded(second, young, young + 60_000_000)
+    with database.write() as session:
+        assert storage(session, 0).oldest_us == old
+        holds.place(session, first, old, old + 1, "case 7", placed_by="test")
+        assert storage(session, 0).oldest_us == young
 
 
 def test_a_recording_stays_for_the_days_that_are_there_and_those_that_fit_in_yet() -> None:
     day_us = 86_400_000_000
     full = Storage([VolumeHealth("a", 200, 5_000)], reserve=200, oldest_us=10 * day_us)
-    assert full.days_kept(0, 40 * day_us) is None
-    assert full.days_kept(8 / 86_400, 40 * day_us) == pytest.approx(30)
-    empty = Storage([VolumeHealth("a", 1_000, 5_000)], reserve=200, oldest_us=0)
-    assert empty.days_kept(8 / 86_400, 40 * day_us) == pytest.approx(800)
+    assert full.days_kept(40 * day_us) is None
+    assert replace(full, bits_per_s=BYTE_A_DAY).days_kept(40 * day_us) == pytest.approx(30)
+    empty = Storage([VolumeHealth("a", 1_000, 5_000)], reserve=200, oldest_us=0, bits_per_s=BYTE_A_DAY)
+    assert empty.days_kept(40 * day_us) == pytest.approx(800)
+
+
+def test_no_recording_is_said_to_stay_longer_than_its_maximum_days() -> None:
+    empty = Storage([VolumeHealth("a", 1_000, 5_000)], 200, 0, min_days=30, max_days=60, bits_per_s=BYTE_A_DAY)
+    assert empty.days_kept(NOW) == 60
+    assert replace(empty, max_days=20).days_kept(NOW) == 30  # the minimum wins
 
 
 def test_a_volume_that_this_machine_cannot_see_is_no_error(database: Database, tmp_path: Path) -> None:

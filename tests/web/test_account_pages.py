@@ -228,6 +228,41 @@ def test_standing_faults_are_said_in_words_with_what_they_are_about(client: Any,
     assert "&lt;b&gt;something" in page
 
 
+def test_a_thousand_damaged_files_do_not_hide_the_disk_that_is_failing(client: Any, district: Any) -> None:
+    with district.database.write() as session:
+        raise_fault(session, "volume_failing", "")
+        for number in range(30):
+            raise_fault(session, "evidence_damaged", str(number), detail=f"the file {number}.mp4 is gone")
+
+    async def walk() -> list[dict[str, Any]]:
+        await client.log_in()
+        return list((await client.get("/api/health", page=False)).json()["faults"])
+
+    faults = asyncio.run(walk())
+    assert [fault["kind"] for fault in faults] == [*["evidence_damaged"] * 9, "volume_failing"]
+    assert faults[0]["detail"] == "the file 29.mp4 is gone"
+    assert faults[8]["since"] == "còn 22 lỗi cùng loại"
+    assert len({fault["id"] for fault in faults}) == len(faults)
+
+
+def test_how_long_recordings_stay_is_the_centres_whoever_asks(
+    client: Any, district: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with district.database.write() as session:
+        create_volume(session, district.folder.path / "media", utc_now())
+
+    async def days() -> str:
+        await client.log_in()
+        return str((await client.get("/api/health", page=False)).json()["totals"]["cells"]["days"])
+
+    everybody = asyncio.run(days())
+    with district.database.read() as session:
+        mine = session.scalars(sa.select(Camera.unit_id).where(Camera.number == 1)).one()
+    monkeypatch.setattr("vonggac.org.accounts.Visitor.may", lambda _self, _verb, unit=None: unit in (None, mine))
+    assert everybody != "–"
+    assert asyncio.run(days()) == everybody
+
+
 def test_without_faults_there_is_no_heading_of_them(client: Any) -> None:
     async def walk() -> str:
         await client.log_in()

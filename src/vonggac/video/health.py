@@ -23,7 +23,9 @@ from vonggac.core.clock import MICROSECONDS, microseconds, utc_now
 from vonggac.core.i18n import N_
 from vonggac.core.presence import ALIVE_FOR, RoleRow
 from vonggac.org.models import Unit
+from vonggac.video import deletion, holds
 from vonggac.video.models import CameraStatus, GapReason, Recording, Still, Volume
+from vonggac.video.volumes import MountedVolume, VolumeLost
 
 SILENT_AFTER_US = 30 * MICROSECONDS
 """A recorder speaks every 5 s; what is older than this is no longer the present."""
@@ -130,6 +132,9 @@ class VolumeHealth:
     path: str
     free: int | None
     total: int | None
+    writable: bool = True
+    device: int | None = None
+    """Number of its file system: volumes of one share their space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +149,39 @@ class RoleHealth:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What the volumes hold, and for how long recordings stay on them at a bit rate."""
+    """What the volumes hold, and for how long recordings stay on them."""
 
     volumes: list[VolumeHealth]
     reserve: int
     oldest_us: int
+    """When the oldest recording begins that is not held; 0 without one."""
     min_days: int = 0
     """Days for which recordings are to be kept at least."""
+    max_days: int = 0
+    """Days after which they are deleted; 0: none."""
+    bits_per_s: float = 0.0
+    """What all cameras of the centre write, whoever asks."""
 
-    def days_left(self, bits_per_s: float) -> float | None:
-        """Return how many days fit into what is free above the reserve; None while nothing is recorded."""
-        room = sum(max(0, volume.free - self.reserve) for volume in self.volumes if volume.free is not None)
-        return room / (bits_per_s / 8 * 86_400) if bits_per_s > 0 else None
+    @property
+    def days_left(self) -> float | None:
+        """How many days fit into what is free above the reserve; None while nothing is recorded."""
+        free: dict[object, int] = {}
+        for place, volume in enumerate(self.volumes):
+            if volume.free is not None and volume.writable:
+                free[("alone", place) if volume.device is None else volume.device] = volume.free
+        room = sum(max(0, one - self.reserve) for one in free.values())
+        return room / (self.bits_per_s / 8 * 86_400) if self.bits_per_s > 0 else None
 
-    def days_kept(self, bits_per_s: float, now_us: int) -> float | None:
+    def days_kept(self, now_us: int) -> float | None:
         """Return for about how many days a recording of now will stay: those that are there, and those that fit in yet.
 
         An estimate for a glance; `vonggac storage` forecasts for each camera. None while nothing is recorded.
         """
-        left = self.days_left(bits_per_s)
+        left = self.days_left
         if left is None:
             return None
-        return left + (max(0, now_us - self.oldest_us) / (86_400 * MICROSECONDS) if self.oldest_us else 0.0)
+        days = left + (max(0, now_us - self.oldest_us) / (86_400 * MICROSECONDS) if self.oldest_us else 0.0)
+        return min(days, max(self.max_days, self.min_days)) if self.max_days else days
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,18 +293,38 @@ def roles(session: Session) -> list[RoleHealth]:
     ]
 
 
-def storage(session: Session, reserve: int, min_days: int = 0) -> Storage:
+def storage(
+    session: Session, reserve: int, min_days: int = 0, max_days: int = 0, *, bits_per_s: float = 0.0
+) -> Storage:
     """Return the space on the volumes; `reserve` is what recording leaves free on each, in bytes."""
-    volumes = [_space(path) for path in session.scalars(sa.select(Volume.path).order_by(Volume.created_at))]
-    # The first row is the oldest but for a step of the clock; the least start of a million rows would take a scan.
-    oldest = session.scalar(sa.select(Recording.start_us).order_by(Recording.id).limit(1)) or 0
-    return Storage(volumes, reserve, oldest, min_days)
+    volumes = [
+        _space(volume.id, volume.path) for volume in session.scalars(sa.select(Volume).order_by(Volume.created_at))
+    ]
+    return Storage(volumes, reserve, _oldest(session), min_days, max_days, bits_per_s)
 
 
-def _space(path: str) -> VolumeHealth:
-    # The volume may be another machine's: then its space is not known here, which is no fault of the volume.
+def _oldest(session: Session) -> int:
+    """Return when the oldest recording begins that is not held: held ones say nothing of how long others stay."""
+    held = holds.held_spans(session)
+    if not held:
+        # The first row is the oldest but for a step of the clock; the least start of a million rows would take a scan.
+        return session.scalar(sa.select(Recording.start_us).order_by(Recording.id).limit(1)) or 0
+    firsts = [
+        next(deletion.oldest(session, camera_id, held.get(camera_id, ())), None)
+        for camera_id in session.scalars(sa.select(Camera.id)).all()
+    ]
+    return min((first.start_us for first in firsts if first is not None), default=0)
+
+
+def _space(volume_id: uuid.UUID, path: str) -> VolumeHealth:
+    # The volume may be another machine's: then its space is not known here, which is no fault of the volume. Nor is
+    # that of the disk below it, where its own is not mounted.
     try:
-        status = os.statvfs(Path(path))
-    except OSError:
+        volume = MountedVolume(volume_id, Path(path))
+        volume.verify()
+        status = os.statvfs(volume.path)
+        device = volume.path.stat().st_dev
+    except (VolumeLost, OSError):
         return VolumeHealth(path, None, None)
-    return VolumeHealth(path, status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize)
+    writable = not status.f_flag & os.ST_RDONLY
+    return VolumeHealth(path, status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize, writable, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -16,11 +17,14 @@ from vonggac.video.evidence import EVIDENCE_DAMAGED
 from vonggac.video.fault_words import FAULT_WORDS, OTHER_FAULT
 from vonggac.video.models import Volume
 
+MOST_OF_A_KIND = 8
+
 
 class FaultLine(msgspec.Struct):
     """Something that somebody must look after, since when, and in the words of whoever found it."""
 
     id: int
+    """Less than 0 for the line that counts the others of a kind."""
     kind: str
     text: str
     about: str
@@ -30,19 +34,36 @@ class FaultLine(msgspec.Struct):
 
 
 def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool], now_us: int) -> list[FaultLine]:
-    """Return the faults that stand, the newest first, as far as the reader may know of them."""
-    return [
-        FaultLine(
-            id=fault.id,
-            kind=fault.kind,
-            text=_text(words, fault.kind),
-            about=_about(session, fault),
-            detail=fault.detail,
-            since=words.since(microseconds(fault.raised_at), now_us),
+    """Return the faults that stand, the newest first, as far as the reader may know of them.
+
+    Of a kind at most MOST_OF_A_KIND, then one line with the number of the others: a folder of evidence that is gone is
+    a thousand faults, and must not hide the disk that is failing.
+    """
+    lines: list[FaultLine] = []
+    others: dict[str, list[Fault]] = {}
+    shown: Counter[str] = Counter()
+    for fault in reversed(standing_faults(session)):
+        if not may_see(fault):
+            continue
+        shown[fault.kind] += 1
+        if shown[fault.kind] > MOST_OF_A_KIND:
+            others.setdefault(fault.kind, []).append(fault)
+            continue
+        lines.append(
+            FaultLine(
+                id=fault.id,
+                kind=fault.kind,
+                text=_text(words, fault.kind),
+                about=_about(session, fault),
+                detail=fault.detail,
+                since=words.since(microseconds(fault.raised_at), now_us),
+            )
         )
-        for fault in reversed(standing_faults(session))
-        if may_see(fault)
-    ]
+    for kind, more in others.items():
+        number = words.say("{n} more of this kind", n=words.number(len(more)))
+        place = max(place for place, line in enumerate(lines) if line.kind == kind)
+        lines.insert(place + 1, FaultLine(-more[-1].id, kind, _text(words, kind), "", "", number))
+    return lines
 
 
 def _text(words: Words, kind: str) -> str:

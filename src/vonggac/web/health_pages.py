@@ -91,8 +91,11 @@ async def _view(visit: Visit) -> HealthView:
     words, now_us, visitor = visit.words, visit.shell.clock.now_us(), visit.known
 
     def read(session: Session) -> HealthView:
-        rows = [row for row in health_rows(session, now_us) if visitor.may("health.view", row.unit_id)]
-        view = health_view(words, rows, summary(session, rows), storage(session, reserve, limits.min_days), now_us)
+        everything = health_rows(session, now_us)
+        rows = [row for row in everything if visitor.may("health.view", row.unit_id)]
+        rate = sum(row.bits_per_s for row in everything)
+        room = storage(session, reserve, limits.min_days, limits.max_days, bits_per_s=rate)
+        view = health_view(words, rows, summary(session, rows), room, now_us)
         view.faults = fault_lines(session, words, lambda fault: visitor.may("health.view", fault.unit_id), now_us)
         return view
 

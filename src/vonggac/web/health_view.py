@@ -9,7 +9,7 @@ import msgspec
 
 from vonggac.core.i18n import N_
 from vonggac.shell.words import NOTHING, Words
-from vonggac.video.health import KIND_WORDS, STATE_WORDS, CameraHealth, State, Storage, Summary
+from vonggac.video.health import KIND_WORDS, STATE_WORDS, CameraHealth, State, Storage, Summary, VolumeHealth
 from vonggac.web.fault_view import FaultLine
 
 GOOD_SHARE = 0.999
@@ -178,7 +178,7 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
     recording = summary.by_state[State.RECORDING]
     troubled = sum(summary.by_state[state] for state in _TROUBLED)
     connecting = summary.by_state[State.CONNECTING]
-    days = storage.days_kept(summary.bits_per_s, now_us)
+    days = storage.days_kept(now_us)
     cameras = max(1, summary.cameras)
     return Totals(
         cells={
@@ -206,7 +206,7 @@ def _totals(words: Words, rows: Sequence[CameraHealth], summary: Summary, storag
         roles=[
             _role_line(words, role.name, role.alive, role.since_us, role.heard_us, now_us) for role in summary.roles
         ],
-        volumes=[_volume_line(words, volume.path, volume.free, volume.total) for volume in storage.volumes],
+        volumes=[_volume_line(words, volume, storage.reserve) for volume in storage.volumes],
         trouble=[
             Trouble(row.id.hex, row.number, row.name, words.say(row.why), words.since(row.since_us, now_us))
             for row in rows
@@ -227,9 +227,12 @@ def _role_line(words: Words, name: str, alive: bool, since_us: int, heard_us: in
     )
 
 
-def _volume_line(words: Words, path: str, free: int | None, total: int | None) -> Line:
-    name = path.rstrip("/").rpartition("/")[2] or path
+def _volume_line(words: Words, volume: VolumeHealth, reserve: int) -> Line:
+    name = volume.path.rstrip("/").rpartition("/")[2] or volume.path
+    free, total = volume.free, volume.total
     if free is None or total is None:
-        return Line(words.say("{volume}: cannot be seen from here", volume=name), "warn", path)
+        return Line(words.say("{volume}: cannot be seen from here", volume=name), "warn", volume.path)
     said = words.say("{volume}: {free} free of {total}", volume=name, free=words.size(free), total=words.size(total))
-    return Line(said, "good" if free > total * 0.02 else "bad", path)
+    # A disk in use for a while is always nearly full, since the oldest goes only for the newest; at the reserve
+    # recording leaves it.
+    return Line(said, "good" if free > reserve and volume.writable else "bad", volume.path)
