@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vonggac.video.recorder.sound import PlacedSound
-from vonggac.video.recorder.stamps import StampStraightener, arrival_ticks
+from vonggac.video.recorder.stamps import MAX_REORDERED, StampStraightener, arrival_ticks
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 PIECE_TICKS = 2 * VIDEO_TIMESCALE
 PIECE_BYTES = 1 << 20
 HARD_BYTES = 8 << 20
 """A piece is cut here even where pictures are reordered across the cut and a decode time must be bent."""
-MAX_REORDERED = 16
-"""So many pictures at most are sent after one and shown before it (H.264 §A.3.1, H.265 §A.4.2)."""
 PIECE_NS = 4_000_000_000
 """A piece is cut when it has been collected for so long, whatever its time stamps say."""
 HARD_NS = 8_000_000_000
