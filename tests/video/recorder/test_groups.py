@@ -234,7 +234,7 @@ def test_a_picture_missing_among_reordered_ones_keeps_no_piece_from_going_out() 
             AccessUnit(at * STEP, n == 0, bytearray(10), unsaid, n * STEP * 100_000 // 9) for n, at in enumerate(shown)
         ]
         # One picture at the beginning of each piece that ends in time never came.
-        missing = {n for n in range(5, 900, 30)}
+        missing = set(range(5, 900, 30))
         pieces = pieces_of([unit for n, unit in enumerate(units) if n not in missing])
         assert sum(len(piece.units) for piece in pieces) == len(units) - len(missing)
         for piece in pieces:
