@@ -7,8 +7,6 @@ Functions take a session and never commit.
 
 from __future__ import annotations
 
-import uuid
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -30,7 +28,8 @@ def settle(session: Session, row: Recording, end_us: int, detail: str, reason: G
     if next_us is not None and row.start_us < end_us and end_us > next_us - TOLERANCE_US:
         end_us = next_us
     if end_us > row.start_us:
-        _give_way(session, row.camera_id, row.start_us, end_us)
+        session.flush()
+        index.cut_gaps(session, row.camera_id, row.start_us, end_us)
     if next_us is not None and end_us < next_us and not _covered(session, row, end_us):
         index.add_gap(session, row.camera_id, Interval(end_us, next_us, reason, detail))
     return end_us
@@ -48,19 +47,6 @@ def _next_start(session: Session, row: Recording) -> int | None:
         for table in (Recording, Gap)
     ]
     return min((start for start in starts if start is not None), default=None)
-
-
-def _give_way(session: Session, camera_id: uuid.UUID, start_us: int, end_us: int) -> None:
-    """Take [start, end) out of the gaps that hold it. A gap that goes on keeps its row."""
-    session.flush()
-    for gap in index.gaps_between(session, camera_id, start_us, end_us):
-        if gap.start_us < start_us:
-            index.add_gap(session, camera_id, Interval(gap.start_us, start_us, GapReason(gap.reason), gap.detail))
-        if gap.end_us is not None and gap.end_us <= end_us:
-            session.delete(gap)
-        else:
-            gap.start_us = end_us
-    session.flush()
 
 
 def _covered(session: Session, row: Recording, moment_us: int) -> bool:

@@ -148,6 +148,26 @@ def test_pages_that_a_power_cut_left_empty_are_found_where_asked(encode, recorde
     assert not scan(recorded.file(), verify_from=0).torn
 
 
+def test_a_last_sector_that_a_power_cut_left_empty_is_found_however_little_of_it_is_ours(small):
+    head = init_segment(small.parameters, presentation_delay=0)
+    for size in range(700, 700 + 512):  # the group ends at every place of a sector
+        picture = (size - 4).to_bytes(4, "big") + bytes([0x65]) * (size - 4)
+        whole = head + fragment_header(1, 0, [6000], [size], None, key=True) + picture
+        lost = (len(whole) - 1) // 512 * 512
+        torn = whole[:lost] + bytes(len(whole) - lost)
+        (group,) = scan(BytesIO(torn)).groups
+        assert scan(BytesIO(torn), verify_from=0).valid_end == len(head)
+        assert not payload_is_whole(BytesIO(torn), group)
+        assert scan(BytesIO(whole), verify_from=0).valid_end == len(whole)
+
+
+def test_zeros_within_a_last_sector_are_no_lost_one(small):
+    head = init_segment(small.parameters, presentation_delay=0)
+    picture = (696).to_bytes(4, "big") + bytes([0x65]) * 395 + bytes(300) + b"\x80"
+    whole = head + fragment_header(1, 0, [6000], [700], None, key=True) + picture
+    assert scan(BytesIO(whole), verify_from=0).valid_end == len(whole)
+
+
 def test_a_scan_reads_heads_and_not_pictures(encode, recorder):
     recorded = recorder(encode(60, crf=10, noise=40).groups())
     file = CountingFile(recorded.data)

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.recorder.groups import HARD_BYTES, PIECE_BYTES, PIECE_TICKS, Break, GroupAssembler, Piece
+from vonggac.video.recorder.groups import HARD_BYTES, HARD_NS, PIECE_BYTES, PIECE_TICKS, Break, GroupAssembler, Piece
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 PARAMETERS = VideoParameters("h264", (b"\x67sps", b"\x68pps"), 1280, 720, 0, 15.0)
@@ -221,3 +221,21 @@ def test_reordered_pictures_are_cut_only_where_nothing_earlier_is_still_to_come(
     assert len(pieces) > 3
     for before, after in itertools.pairwise(pieces):
         assert max(unit.pts for unit in before.units) < min(unit.pts for unit in after.units)
+
+
+def test_a_picture_missing_among_reordered_ones_keeps_no_piece_from_going_out() -> None:
+    """Else a power cut would take the whole of a long group, and every picture be compared with all before it."""
+    for reorder_frames in (None, 2):
+        unsaid = VideoParameters("h264", PARAMETERS.sets, 1280, 720, reorder_frames, 15.0)
+        shown = [0]
+        for anchor in range(3, 900, 3):
+            shown += [anchor, anchor - 2, anchor - 1]
+        units = [
+            AccessUnit(at * STEP, n == 0, bytearray(10), unsaid, n * STEP * 100_000 // 9) for n, at in enumerate(shown)
+        ]
+        # One picture at the beginning of each piece that ends in time never came.
+        missing = set(range(5, 900, 30))
+        pieces = pieces_of([unit for n, unit in enumerate(units) if n not in missing])
+        assert sum(len(piece.units) for piece in pieces) == len(units) - len(missing)
+        for piece in pieces:
+            assert piece.units[-1].arrived_ns - piece.units[0].arrived_ns <= HARD_NS + 2_000_000_000

@@ -276,6 +276,23 @@ def test_recovery_drops_a_recording_without_a_picture_and_leaves_those_on_an_abs
     assert bench.files() == []
 
 
+def test_a_start_that_is_corrected_while_open_recordings_are_looked_for_is_believed(bench: Bench) -> None:
+    file = bench.recording(1)
+    bench.pipeline.append(file, piece(1))
+    bench.disk.fail["sync"] = 1
+    bench.pipeline.finish(file, 1_000_000, 2_000_000)
+    bench.pipeline.stop()
+
+    def concluded() -> tuple[int, ...]:
+        with bench.database.write() as session:
+            index.correct_start(session, file.id, 400_000)
+        return ()
+
+    assert recover(bench.database, [bench.volume], being_written=concluded).finished == 1
+    (row,) = bench.rows()
+    assert (row.state, row.start_us, row.end_us) == (RecordingState.RECOVERED, 400_000, 1_400_000)
+
+
 def frames(bench: Bench) -> dict[uuid.UUID, tuple[RecordingState, int]]:
     return {row.volume_id: (RecordingState(row.state), row.frames) for row in bench.rows()}
 

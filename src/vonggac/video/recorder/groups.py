@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from vonggac.video.recorder.sound import PlacedSound
-from vonggac.video.recorder.stamps import StampStraightener, arrival_ticks
+from vonggac.video.recorder.stamps import MAX_REORDERED, StampStraightener, arrival_ticks
 from vonggac.video.stream import VIDEO_TIMESCALE, AccessUnit, VideoParameters
 
 PIECE_TICKS = 2 * VIDEO_TIMESCALE
 PIECE_BYTES = 1 << 20
 HARD_BYTES = 8 << 20
 """A piece is cut here even where pictures are reordered across the cut and a decode time must be bent."""
-MAX_REORDERED = 16
-"""So many pictures at most are sent after one and shown before it (H.264 §A.3.1, H.265 §A.4.2)."""
 PIECE_NS = 4_000_000_000
 """A piece is cut when it has been collected for so long, whatever its time stamps say."""
+HARD_NS = 8_000_000_000
+"""So is one that was collected for so long: pictures of which one is missing never fill their time."""
 _NEVER = -(1 << 80)
 
 
@@ -246,7 +246,8 @@ class GroupAssembler:
         span = unit.pts - units[0].pts
         if span < PIECE_TICKS and self._size < PIECE_BYTES and unit.arrived_ns < self._arrival_limit:
             return False
-        if self._size >= HARD_BYTES or (not self._reordered and unit.pts > self._highest_pts):
+        waited = unit.arrived_ns >= self._arrival_limit - PIECE_NS + HARD_NS
+        if self._size >= HARD_BYTES or (unit.pts > self._highest_pts and (waited or not self._reordered)):
             return True
         return self._whole_so_far(unit)
 

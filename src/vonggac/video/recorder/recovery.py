@@ -86,12 +86,14 @@ def recover(
                 current = session.get(Recording, row.id)
                 if current is None or current.state != RecordingState.OPEN:
                     continue
-                end_us = row.start_us if done is None else done.end_us
+                # Its start may have been corrected since the row was read; how long it is, the file says.
+                start_us = current.start_us
+                end_us = start_us if done is None else start_us + done.end_us - row.start_us
                 end_us = settle(session, current, end_us, f"the end of {row.path} did not reach the disk")
                 if done is None:
                     index.forget_recording(session, row.id)
                 else:
-                    index.complete_recording(session, replace(done, end_us=end_us))
+                    index.complete_recording(session, replace(done, start_us=start_us, end_us=end_us))
     return report
 
 

@@ -22,8 +22,8 @@ _JUMPS_WITHIN_NS = 60_000_000_000
 """So many jumps in a minute are no accident: the stamps are good for nothing."""
 _STANDS_NS = 1_000_000_000
 """For so long no stamp may be the highest yet."""
-_REORDERED_AT_MOST = 16
-"""Pictures that may follow one which shows after them (ITU-T H.264 §A.3.1, max_dec_frame_buffering)."""
+MAX_REORDERED = 16
+"""So many pictures at most are sent after one and shown before it (H.264 §A.3.1, H.265 §A.4.2)."""
 _WINDOW_TICKS = 5 * VIDEO_TIMESCALE
 """The earliest arrival of so long a time counts: cameras send in bursts, networks jitter."""
 _WINDOWS_WRONG, _WRONG_PARTS = 3, 100
@@ -141,7 +141,7 @@ class StampStraightener:
         if not self._lower:
             self._falls_from = unit.pts
         self._lower += 1
-        allowed = 2 if unit.parameters.reorder_frames == 0 else _REORDERED_AT_MOST
+        allowed = 2 if unit.parameters.reorder_frames == 0 else MAX_REORDERED
         if self._lower <= allowed or unit.arrived_ns - self._highest_ns < _STANDS_NS:
             return None
         return StampFault.BACKWARDS if unit.pts < self._falls_from else StampFault.STILL
