@@ -406,6 +406,18 @@ def test_a_unit_that_begins_twice_is_closed_and_noted(rtp, codec, stream):
     assert "fragments without an end" in stream[0].oddities
 
 
+@pytest.mark.parametrize("padding", [1, 2, 3, 700])
+def test_zero_bytes_behind_a_unit_are_no_part_of_it(rtp, codec, stream, padding):
+    packer = codec.Packer()
+    units = [codec.slice_unit(bytes([number + 1]) * 250, key=number == 0) for number in range(SCANNED_PICTURES + 6)]
+    packets = []
+    for number, unit in enumerate(units):  # beyond the first pictures the short way is taken, too
+        pack = packer.single if number % 3 == 2 else packer.fragments
+        packets += pack(unit + bytes(padding), number * 6000, True)
+    assert play(rtp, stream, packets).nals == [[unit] for unit in units]
+    assert "units padded with zero bytes" in stream[0].oddities
+
+
 def test_a_fragment_that_begins_and_ends_at_once_is_a_whole_unit(rtp, codec, stream):
     packer = codec.Packer()
     unit = codec.slice_unit(b"x" * 150, key=True)

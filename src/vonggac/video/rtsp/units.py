@@ -104,6 +104,8 @@ class UnitDepacketiser(Depacketiser):
                     self._expect = key + ONE_PACKET
                 else:
                     at = self._unit_at
+                    if not data[-1]:
+                        self._strip(at)
                     LENGTH.pack_into(data, at, len(data) - at - 4)
                     self._unit_at = self._middle = -1
                     self._expect = (key ^ MARKER) + ONE_PACKET
@@ -245,9 +247,22 @@ class UnitDepacketiser(Depacketiser):
                 self._units_by_start_code(unit, self._timestamp)
                 return
         if role & KEPT or (role & SET and self._take_set(bytes(data[at + 4 :]))):
+            if not data[-1]:
+                self._strip(at)
             LENGTH.pack_into(data, at, len(data) - at - 4)
         else:
             del data[at:]
+
+    def _strip(self, at: int) -> None:
+        """Take padding off the end of the unit at `at`: no unit ends with 0 (H.264 §7.4.1, H.265 §7.4.2).
+
+        A file that ended with it would look as if its last sector had been lost in a power cut.
+        """
+        self._note("units padded with zero bytes")
+        data, end = self._data, len(self._data)
+        while end > at + 4 + self.header_size and not data[end - 1]:
+            end -= 1
+        del data[end:]
 
     def _end_left_open(self) -> None:
         if self._unit_at >= 0:
