@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-SLOT_S = 0.02
+SLOT_S = 0.025
 """Cameras due within this time of each other are read in one go."""
 WATCHED_PAUSE_S = 0.8 * SLOT_S
 """So short that, jitter included, its turn comes in every slot."""
