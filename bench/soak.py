@@ -10,8 +10,6 @@ nothing be told twice. Ctrl-C or SIGTERM ends it early; what was seen until then
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import random
 import signal
@@ -34,6 +32,7 @@ from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import VonggacError
 from vonggac.core.settings import Settings
 from vonggac.sim.control import SimControl
+from vonggac.sim.faults import KINDS
 
 GROUP = "soak"
 GROWTH = 0.05
@@ -54,6 +53,8 @@ class Load:
     fault_every_s: float = 5.0
     longest_fault_s: float = 60.0
     seed: int = 1
+    kilobits: int = 250
+    """A second and camera: 102 cameras fill 23 GB in two hours with it."""
 
 
 @dataclass
@@ -68,18 +69,13 @@ class Seen:
     minutes: float = 0.0
 
 
-def kinds() -> list[str]:
-    """Return the faults that this version of the simulator knows."""
-    where = "faults" if importlib.util.find_spec("vonggac.sim.faults") else "control"
-    return [kind for kind in importlib.import_module(f"vonggac.sim.{where}").KINDS if kind != "restore"]
-
-
 @contextmanager
-def district(folder: Path, cameras: int) -> Iterator[tuple[SimControl, list[str]]]:
+def district(folder: Path, load: Load) -> Iterator[tuple[SimControl, list[str]]]:
     """Serve the simulated cameras; yields their control and their addresses."""
     folder.mkdir(parents=True)
     ready = folder / "ready.json"
-    command = [vonggac(), "sim", "serve", "--data", str(folder), "--cameras", str(cameras), "--ready-file", str(ready)]
+    command = [vonggac(), "sim", "serve", "--data", str(folder), "--cameras", str(load.cameras)]
+    command += ["--bit-rate", str(load.kilobits), "--ready-file", str(ready)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -102,7 +98,7 @@ def run(load: Load, folder: Path = FOLDER) -> list[Result]:
     clock, seen = SystemClock(), Seen()
     with (
         work_folder("soak", folder) as work,
-        district(work / "sim", load.cameras) as (control, urls),
+        district(work / "sim", load) as (control, urls),
         Centre(work / "centre", urls) as centre,
     ):
         centre.wait_until_recording()
@@ -125,7 +121,7 @@ def run(load: Load, folder: Path = FOLDER) -> list[Result]:
 
 def _break_things(load: Load, centre: Centre, control: SimControl, seen: Seen) -> None:
     """Give faults and read memory until the time is over."""
-    chance, known = random.Random(load.seed), kinds()
+    chance, known = random.Random(load.seed), [kind for kind in KINDS if kind != "restore"]
     numbers = [camera.number for camera in control.status()]
     begin = time.monotonic()
     end, next_fault, next_sample = begin + load.minutes * 60, begin + load.fault_every_s, begin
@@ -162,7 +158,7 @@ def _tell(seen: Seen) -> None:
 
 def _results(load: Load, seen: Seen, told: list[Account], reasons: dict[str, int], wrong: list[str]) -> list[Result]:
     seconds = seen.minutes * 60
-    what = f"{load.cameras} simulated cameras, {seen.minutes:.0f} minutes, faults at random"
+    what = f"{load.cameras} simulated cameras of {load.kilobits} kbit/s, {seen.minutes:.0f} minutes, faults at random"
     if seen.interrupted:
         what += " (interrupted)"
     unexplained, twice = (sum(getattr(one, name) for one in told) / 1e6 for name in ("unexplained_us", "twice_us"))
@@ -228,12 +224,19 @@ def main() -> None:
     parser.add_argument("--fault-every", type=float, default=Load.fault_every_s, help="seconds, on average")
     parser.add_argument("--longest-fault", type=float, default=Load.longest_fault_s, help="seconds")
     parser.add_argument("--seed", type=int, default=Load.seed)
+    parser.add_argument("--kilobits", type=int, default=Load.kilobits, help="a second, of each camera")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="on the disk that is recorded to")
     chosen = parser.parse_args()
     for signum in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored unless asked for
         signal.signal(signum, signal.default_int_handler)
     load = Load(
-        chosen.cameras, chosen.minutes, chosen.from_minute, chosen.fault_every, chosen.longest_fault, chosen.seed
+        chosen.cameras,
+        chosen.minutes,
+        chosen.from_minute,
+        chosen.fault_every,
+        chosen.longest_fault,
+        chosen.seed,
+        chosen.kilobits,
     )
     found = run(load, chosen.folder)
     for result in found:
