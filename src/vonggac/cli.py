@@ -29,14 +29,15 @@ _SECTIONS: dict[str, dict[str, LateCommand]] = {
         ),
         "clip": LateCommand("vonggac.video.commands:clip", "Cut an interval of a camera into an MP4 file."),
         "availability": LateCommand(
-            "vonggac.video.availability_command:availability",
+            "vonggac.video.account.commands:availability",
             "How much of the time was recorded, and where the rest went.",
         ),
-        "hold": LateCommand("vonggac.video.holds_commands:hold", "Keep footage from being deleted."),
+        "hold": LateCommand("vonggac.video.archive.holds_commands:hold", "Keep footage from being deleted."),
         "storage": LateCommand(
-            "vonggac.video.storage_commands:storage", "How many days are held, when the disks are full, what goes next."
+            "vonggac.video.retention.commands:storage",
+            "How many days are held, when the disks are full, what goes next.",
         ),
-        "archive": LateCommand("vonggac.video.archive_commands:archive", "The recordings on disk."),
+        "archive": LateCommand("vonggac.video.archive.commands:archive", "The recordings on disk."),
     },
     "Operation": {
         "doctor": LateCommand("vonggac.core.commands:doctor", "Say what is wrong with this machine, and what to do."),

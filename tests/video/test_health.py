@@ -20,7 +20,8 @@ from vonggac.core.clock import microseconds, utc_now
 from vonggac.core.database import Database
 from vonggac.core.presence import RoleRow
 from vonggac.org.models import Unit
-from vonggac.video import holds, index, volumes
+from vonggac.video import index, volumes
+from vonggac.video.archive import holds
 from vonggac.video.health import (
     REASON_WORDS,
     SILENT_AFTER_US,

@@ -23,8 +23,8 @@ from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.commands import data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import NotFound, VonggacError
-from vonggac.video import archive
-from vonggac.video.archive import Held, MediaStore, Selection, Stretch, Timeline
+from vonggac.video.archive import footage
+from vonggac.video.archive.footage import Held, MediaStore, Selection, Stretch, Timeline
 from vonggac.video.health import REASON_WORDS
 from vonggac.video.index import Interval
 from vonggac.video.models import GapReason, Recording, RecordingState
@@ -64,8 +64,8 @@ def recordings(camera_named: str, from_text: str, to_text: str, groups: bool, da
         camera = find_camera(session, camera_named, removed=True)
         asked = camera.id, microseconds(start), microseconds(end), microseconds(now)
         store = MediaStore.of(session)
-        selection = archive.select(session, store, *asked) if groups else None
-        found = selection.timeline if selection is not None else archive.timeline(session, store, *asked)
+        selection = footage.select(session, store, *asked) if groups else None
+        found = selection.timeline if selection is not None else footage.timeline(session, store, *asked)
     if as_json:
         emit(_timeline_data(camera, found, selection, zone))
     else:
@@ -103,9 +103,9 @@ def clip(camera_named: str, from_text: str, to_text: str, output: Path, force: b
         camera = find_camera(session, camera_named, removed=True)
         asked = camera.id, microseconds(start), microseconds(end)
         store = MediaStore.of(session)
-        selection = archive.select(session, store, *asked, microseconds(now), readable=True)
+        selection = footage.select(session, store, *asked, microseconds(now), readable=True)
         if not selection.stretches:
-            before, after = archive.neighbours(session, camera.id, asked[1])
+            before, after = footage.neighbours(session, camera.id, asked[1])
             raise NotFound(_nothing(camera, selection, before, after, zone))
     with _progress(hidden=as_json) as progress:
         plan = _plan(store, selection)
@@ -168,7 +168,7 @@ def _missing(plan: ClipPlan, selection: Selection) -> list[Interval]:
     holes = [(due.due_from_us, min(report.start_us, due.due_until_us))]
     holes += [(gap.start_us, gap.end_us) for gap in report.gaps]
     holes.append((report.end_us, due.due_until_us))
-    return archive.explain([hole for hole in holes if hole[0] < hole[1]], selection.gaps)
+    return footage.explain([hole for hole in holes if hole[0] < hole[1]], selection.gaps)
 
 
 # Times and places as people write them.

@@ -23,8 +23,9 @@ from vonggac.core.clock import MICROSECONDS, microseconds, utc_now
 from vonggac.core.i18n import N_
 from vonggac.core.presence import ALIVE_FOR, RoleRow
 from vonggac.org.models import Unit
-from vonggac.video import deletion, holds
+from vonggac.video.archive import holds
 from vonggac.video.models import CameraStatus, GapReason, Recording, Still, Volume
+from vonggac.video.retention import deletion
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
 SILENT_AFTER_US = 30 * MICROSECONDS

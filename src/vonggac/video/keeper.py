@@ -19,11 +19,14 @@ from vonggac.core.clock import SystemClock
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.role import RoleContext, run_role
-from vonggac.video import account_figures, clearing, hashing, reconciling, still_taking, tidying
-from vonggac.video.account_figures import AccountFigures
-from vonggac.video.clearing import Clearing
-from vonggac.video.hashing import Hashing
-from vonggac.video.reconciling import Reconciling
+from vonggac.video import still_taking, tidying
+from vonggac.video.account import figures
+from vonggac.video.account.figures import AccountFigures
+from vonggac.video.archive import hashing, reconciling
+from vonggac.video.archive.hashing import Hashing
+from vonggac.video.archive.reconciling import Reconciling
+from vonggac.video.retention import clearing
+from vonggac.video.retention.clearing import Clearing
 from vonggac.video.still_taking import StillTaker
 from vonggac.video.tidying import Tidying
 
@@ -47,7 +50,7 @@ async def serve(context: RoleContext) -> None:
         _Job("hashing", Hashing(database, clock, registry).round, hashing.EVERY_S),
         _Job("reconciling", Reconciling(database, clock).round, reconciling.EVERY_S),
         _Job("tidying", Tidying(database, clock, registry).round, tidying.EVERY_S),
-        _Job("account", account.round, account_figures.EVERY_S),
+        _Job("account", account.round, figures.EVERY_S),
     )
     await context.appear()
     async with asyncio.TaskGroup() as group:

@@ -18,8 +18,9 @@ from vonggac.cameras.models import Camera
 from vonggac.core.text import sort_key
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit
-from vonggac.video import account_csv, accounting, period
-from vonggac.video.accounting import CameraLine, UnitLine
+from vonggac.video import period
+from vonggac.video.account import accounting, csv_tables
+from vonggac.video.account.accounting import CameraLine, UnitLine
 from vonggac.video.period import Period
 from vonggac.web.account_view import FAMILY_WORDS, SORTS, camera_line, gap_line, totals, unit_line
 
@@ -102,10 +103,10 @@ async def account_csv_file(visit: Visit) -> Response:
         lines = _lines(session, visit, asked)
         span = asked.month.from_us, min(asked.month.to_us, asked.now_us)
         if by == "unit":
-            return account_csv.by_unit(accounting.unit_lines(session, lines), span, zone)
+            return csv_tables.by_unit(accounting.unit_lines(session, lines), span, zone)
         if by == "reason":
-            return account_csv.by_reason(accounting.total(lines), span, zone)
-        return account_csv.by_camera(lines, zone)
+            return csv_tables.by_reason(accounting.total(lines), span, zone)
+        return csv_tables.by_camera(lines, zone)
 
     kind = f"-{by}s" if by in ("unit", "reason") else ""
     return _csv(await visit.shell.database.query(read), f"recorded-time-{asked.month.name}{kind}.csv")
@@ -133,7 +134,7 @@ async def gaps_csv_file(visit: Visit) -> Response:
     """Return every gap of a camera's month as CSV."""
     asked = await _asked(visit)
     line, gaps = await _camera(visit, asked, lambda session, line: accounting.gap_list(session, line, asked.now_us))
-    table = account_csv.gaps([(line, gaps)], visit.words.zone)
+    table = csv_tables.gaps([(line, gaps)], visit.words.zone)
     return _csv(table, f"gaps-{line.number}-{asked.month.name}.csv")
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from vonggac.core.i18n import N_
 from vonggac.shell.words import NOTHING, Words
-from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
-from vonggac.video.availability import CENTRE_REASONS, Seconds
+from vonggac.video.account.accounting import CameraLine, ListedGap, UnitLine
+from vonggac.video.account.availability import CENTRE_REASONS, Seconds
 from vonggac.video.health import REASON_WORDS
 from vonggac.video.models import GapReason
 

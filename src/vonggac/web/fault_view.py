@@ -13,7 +13,7 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.core.faults import Fault, standing_faults
 from vonggac.shell.words import Words
-from vonggac.video.evidence import EVIDENCE_DAMAGED
+from vonggac.video.archive.evidence import EVIDENCE_DAMAGED
 from vonggac.video.fault_words import FAULT_WORDS, OTHER_FAULT
 from vonggac.video.models import Volume
 

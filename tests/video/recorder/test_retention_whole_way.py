@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry
 from peers.stored_archive import MINUTE_US, StoredArchive
 from vonggac.core.clock import SystemClock, microseconds, utc_now
 from vonggac.core.settings import StorageSettings
-from vonggac.video.clearing import Clearing
-from vonggac.video.hashing import Hashing
+from vonggac.video.archive.hashing import Hashing
 from vonggac.video.models import GapReason, Garbage, Recording
-from vonggac.video.retention import LEAST_MARGIN
+from vonggac.video.retention.clearing import Clearing
+from vonggac.video.retention.planning import LEAST_MARGIN
 from vonggac.video.volumes import MountedVolume
 
 pytestmark = pytest.mark.slow

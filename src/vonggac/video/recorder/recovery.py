@@ -15,11 +15,11 @@ from vonggac.core.clock import Clock, SystemClock
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.video import index
-from vonggac.video.files import compare, completed, cut_torn_tail
+from vonggac.video.archive.files import compare, completed, cut_torn_tail
+from vonggac.video.archive.settling import settle
 from vonggac.video.index import HOUR_US, CompletedRecording
 from vonggac.video.models import Recording, RecordingState
 from vonggac.video.mp4 import RecordingDamaged
-from vonggac.video.settling import settle
 from vonggac.video.volumes import MountedVolume, sync_directory
 
 _SLICE = 50

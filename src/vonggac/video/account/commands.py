@@ -17,9 +17,10 @@ from vonggac.core.commands import data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import VonggacError
 from vonggac.org import service as org
-from vonggac.video import account_csv, accounting, period
-from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
-from vonggac.video.availability import OUTAGE_US, Seconds
+from vonggac.video import period
+from vonggac.video.account import accounting, csv_tables
+from vonggac.video.account.accounting import CameraLine, ListedGap, UnitLine
+from vonggac.video.account.availability import OUTAGE_US, Seconds
 from vonggac.video.health import REASON_WORDS
 from vonggac.video.period import Period
 from vonggac.video.wording import parse_moment
@@ -138,12 +139,12 @@ def _csv(
     zone: ZoneInfo,
 ) -> str:
     if listed is not None:
-        return account_csv.gaps(listed, zone)
+        return csv_tables.gaps(listed, zone)
     if by == "unit":
-        return account_csv.by_unit(units, _since(span, lines), zone)
+        return csv_tables.by_unit(units, _since(span, lines), zone)
     if by == "reason":
-        return account_csv.by_reason(whole, _since(span, lines), zone)
-    return account_csv.by_camera(lines, zone)
+        return csv_tables.by_reason(whole, _since(span, lines), zone)
+    return csv_tables.by_camera(lines, zone)
 
 
 def _write_csv(file: str, table: str) -> None:
@@ -227,7 +228,7 @@ def _print_sums(rows: Sequence[tuple[str, str, str, Seconds]], whole: Seconds, l
 
 
 def _print_reasons(whole: Seconds) -> None:
-    found = account_csv.reasons(whole)
+    found = csv_tables.reasons(whole)
     width = max((len(words) for _, words, _, _ in found), default=0)
     for reason, words, whose, seconds in found:
         share = f"{seconds / whole.due * 100:.3f} %" if whole.due else "–"
@@ -305,7 +306,7 @@ def _gap_data(gap: ListedGap, zone: ZoneInfo) -> dict[str, Any]:
         "start_us": gap.start_us,
         "end_us": gap.end_us,
         "lacking_us": gap.lacking_us,
-        "reason": gap.reason or account_csv.UNEXPLAINED,
+        "reason": gap.reason or csv_tables.UNEXPLAINED,
         "detail": gap.detail,
         "goes_on": gap.goes_on,
     }

@@ -16,7 +16,7 @@ from vonggac.core import metrics, schema
 from vonggac.core.clock import microseconds
 from vonggac.core.database import Database
 from vonggac.core.faults import clear_fault, raise_fault
-from vonggac.video.account_figures import AccountFigures
+from vonggac.video.account.figures import AccountFigures
 from vonggac.video.models import GapReason
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")

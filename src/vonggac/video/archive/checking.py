@@ -18,12 +18,13 @@ import sqlalchemy as sa
 
 from vonggac.core.clock import microseconds, utc
 from vonggac.core.database import Database
-from vonggac.video import deletion, evidence, files
-from vonggac.video.archive import MediaStore
-from vonggac.video.files import Disagreement, Finding
-from vonggac.video.hashing import fault_in
+from vonggac.video.archive import evidence, files
+from vonggac.video.archive.files import Disagreement, Finding
+from vonggac.video.archive.footage import MediaStore
+from vonggac.video.archive.hashing import fault_in
 from vonggac.video.index import HOUR_US, LONGEST_US
 from vonggac.video.models import Garbage, Recording, RecordingState
+from vonggac.video.retention import deletion
 from vonggac.video.volumes import MARKER, MountedVolume
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

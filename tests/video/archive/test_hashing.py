@@ -14,8 +14,8 @@ from peers.stored_archive import MINUTE_US, NOW_US, StoredArchive, content
 from vonggac.core.errors import Invalid, NotFound
 from vonggac.core.eventlog import EventRow
 from vonggac.core.faults import standing_faults
-from vonggac.video import archive, evidence, files, hashing, holds
-from vonggac.video.hashing import Hashing
+from vonggac.video.archive import evidence, files, footage, hashing, holds
+from vonggac.video.archive.hashing import Hashing
 from vonggac.video.index import HOUR_US
 from vonggac.video.models import Recording, RecordingState
 from vonggac.video.volumes import MARKER
@@ -26,7 +26,7 @@ START = NOW_US - NOW_US % HOUR_US - 5 * HOUR_US
 
 def place(there: StoredArchive, from_us: int, to_us: int, camera: int = 1) -> str:
     with there.database.write() as session:
-        return archive.hold(
+        return footage.hold(
             session, there.camera_ids[camera - 1], from_us, to_us, "case 7", placed_by="test", reason="a theft"
         ).id.hex
 
@@ -186,7 +186,7 @@ def test_a_changed_bit_is_noticed_and_a_file_that_is_as_it_was_is_not_accused(st
     rounds(there, job(there))
     (row,) = there.rows()
     with there.database.read() as session:
-        store = archive.MediaStore.of(session)
+        store = footage.MediaStore.of(session)
     assert hashing.fault_in(store, row) == ""
     file = there.volumes[0].path / row.path
     data = bytearray(file.read_bytes())

@@ -16,10 +16,10 @@ from vonggac.core.clock import microseconds, utc
 from vonggac.core.database import Database
 from vonggac.org.models import Unit
 from vonggac.video import index
+from vonggac.video.archive.reconciling import FIRST_AFTER_NS, Reconciling
 from vonggac.video.index import HOUR_US
 from vonggac.video.models import Gap, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.mp4 import codec_string, fragment_header, group_table, init_segment, scan
-from vonggac.video.reconciling import FIRST_AFTER_NS, Reconciling
 from vonggac.video.stream import VideoParameters
 from vonggac.video.volumes import MARKER, create_volume
 

@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from vonggac.cameras.models import Camera
 from vonggac.core.settings import StorageSettings
-from vonggac.video import clearing, deletion, holds, retention
-from vonggac.video.clearing import Archive, VolumeSpace
-from vonggac.video.forecast import Growth, days_held_when_full, days_until_full
+from vonggac.video.archive import holds
 from vonggac.video.index import HOUR_US
 from vonggac.video.models import RecordedHour, Recording
-from vonggac.video.retention import DAY_US, Candidate, Queue, Rank
+from vonggac.video.retention import clearing, deletion, planning
+from vonggac.video.retention.clearing import Archive, VolumeSpace
+from vonggac.video.retention.forecast import Growth, days_held_when_full, days_until_full
+from vonggac.video.retention.planning import DAY_US, Candidate, Queue, Rank
 
 _RATE_HOURS = 24
 _FAR_US = 100 * 366 * DAY_US
@@ -98,8 +99,8 @@ def report(
     found = clearing.read_archive(session, settings)
     reserve = settings.reserve_mb * 1_000_000
     usable = [space for space in spaces if space.writable]
-    margin = retention.margin(found.bytes_per_s, settings.margin_minutes, clearing.total_of(spaces))
-    room = retention.room(clearing.spare_of(spaces, reserve)) - margin
+    margin = planning.margin(found.bytes_per_s, settings.margin_minutes, clearing.total_of(spaces))
+    room = planning.room(clearing.spare_of(spaces, reserve)) - margin
     rows = [(camera, _camera(session, camera, found, now_us)) for camera in session.scalars(_cameras_that_matter())]
     growths = [growth for _, (growth, _, _) in rows]
     capacity = sum(size for _, (_, _, size) in rows) + room
@@ -171,13 +172,13 @@ def _next(
 ) -> list[NextDeletion]:
     due: dict[int, tuple[int, Candidate, Rank]] = {}
     # The order in which recordings pass their maximum is the same at any time: seen from afar, all have.
-    for one in islice(retention.past_maximum(_queues(session, found), now_us + _FAR_US), count):
+    for one in islice(planning.past_maximum(_queues(session, found), now_us + _FAR_US), count):
         days = found.cameras[one.candidate.camera_id]
         at_us = max(now_us, one.candidate.end_us + days.maximum * DAY_US)
         due[one.candidate.id] = (at_us, one.candidate, Rank.PAST_MAXIMUM)
     if full_in_days is not None and bytes_a_day and volumes:
         freed = 0
-        order = retention.for_space(_queues(session, found, volumes), now_us, dict.fromkeys(volumes, 0), _NO_LIMIT)
+        order = planning.for_space(_queues(session, found, volumes), now_us, dict.fromkeys(volumes, 0), _NO_LIMIT)
         for one in islice(order, count):
             at_us = now_us + int((full_in_days + freed / bytes_a_day) * DAY_US)
             freed += one.candidate.size

@@ -18,8 +18,9 @@ from vonggac.cameras.service import find_camera
 from vonggac.core.clock import microseconds, utc_now
 from vonggac.core.commands import LateGroup, data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
-from vonggac.video import archive_check, volumes
-from vonggac.video.archive_check import CheckedCamera, Options, Problem, Tally
+from vonggac.video import volumes
+from vonggac.video.archive import checking
+from vonggac.video.archive.checking import CheckedCamera, Options, Problem, Tally
 from vonggac.video.wording import moment_option
 
 _FOR_EVER_US = 253_402_300_799_000_000  # the year 9999
@@ -83,7 +84,7 @@ def check(
     tally = Tally()
     problems: list[Problem] = []
     with _progress(hidden=as_json) as progress:
-        for problem in archive_check.check(database, there, cameras, options, tally, progress):
+        for problem in checking.check(database, there, cameras, options, tally, progress):
             problems.append(problem)
             if not as_json:
                 _print(problem)
@@ -95,7 +96,7 @@ def check(
                 "files": tally.files,
                 "hashes": tally.hashes,
                 "volumes_away": away,
-                "found": archive_check.summary(problems),
+                "found": checking.summary(problems),
                 "unmended": len(wrong),
                 "problems": [asdict(one) for one in problems],
             }

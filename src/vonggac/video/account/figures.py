@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from vonggac.core.clock import Clock
 from vonggac.core.database import Database
 from vonggac.core.faults import standing_faults
-from vonggac.video import accounting, period
-from vonggac.video.account_csv import UNEXPLAINED
-from vonggac.video.accounting import CameraLine
+from vonggac.video import period
+from vonggac.video.account import accounting
+from vonggac.video.account.accounting import CameraLine
+from vonggac.video.account.csv_tables import UNEXPLAINED
 from vonggac.video.fault_words import FAULT_WORDS
 
 EVERY_S = 30.0

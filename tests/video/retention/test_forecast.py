@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.forecast import FAR_DAYS, Growth, days_held_when_full, days_until_full
-from vonggac.video.retention import Days
+from vonggac.video.retention.forecast import FAR_DAYS, Growth, days_held_when_full, days_until_full
+from vonggac.video.retention.planning import Days
 
 DISTRICT = [Growth(Days(30, 0), 21.6e9, 0.0)] * 102
 

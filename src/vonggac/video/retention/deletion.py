@@ -24,10 +24,12 @@ from sqlalchemy.orm import Session
 
 from vonggac.core.clock import utc
 from vonggac.core.eventlog import announce
-from vonggac.video import events, expired, holds
-from vonggac.video.holds import is_held
+from vonggac.video import events
+from vonggac.video.archive import holds
+from vonggac.video.archive.holds import is_held
 from vonggac.video.models import Garbage, Recording, RecordingState
-from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
+from vonggac.video.retention import expired
+from vonggac.video.retention.planning import DAY_US, Candidate, Deletion, Rank
 from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, sync_directory
 

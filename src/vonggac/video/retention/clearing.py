@@ -25,9 +25,10 @@ from vonggac.core.database import Database
 from vonggac.core.faults import clear_fault, raise_fault, standing_faults
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import StorageSettings
-from vonggac.video import deletion, expired, holds, retention
+from vonggac.video.archive import holds
 from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
-from vonggac.video.retention import DAY_US, Days, Deletion, Queue
+from vonggac.video.retention import deletion, expired, planning
+from vonggac.video.retention.planning import DAY_US, Days, Deletion, Queue
 from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, VolumeLost
 
@@ -146,7 +147,7 @@ class Clearing:
         """Delete until there is room; True when there is not and nothing more can be deleted for it."""
         reserve = self._settings.reserve_mb * 1_000_000
         spare = spare_of(spaces, reserve)
-        margin = retention.margin(found.bytes_per_s, self._settings.margin_minutes, total_of(spaces))
+        margin = planning.margin(found.bytes_per_s, self._settings.margin_minutes, total_of(spaces))
         goals = [(spare, margin)]
         if found.disk_refuses:
             # There may be room on a disk that takes nothing: then each of the others needs some.
@@ -155,7 +156,7 @@ class Clearing:
         for goal, wanted in goals:
             allowance.spare = goal
             await self._delete(allowance, there, self._for_room, found, wanted)
-            filled = filled or (allowance.exhausted and retention.room(goal) < wanted)
+            filled = filled or (allowance.exhausted and planning.room(goal) < wanted)
         return filled
 
     async def _delete(
@@ -231,23 +232,23 @@ class Clearing:
             for camera_id, days in found.cameras.items()
             if days.maximum
         )
-        return list(islice(retention.past_maximum(queues, now_us), _BATCH))
+        return list(islice(planning.past_maximum(queues, now_us), _BATCH))
 
     def _for_room(
         self, session: Session, found: Archive, now_us: int, spare: dict[uuid.UUID, int], wanted: int
     ) -> list[Deletion]:
-        if retention.room(spare) >= wanted:
+        if planning.room(spare) >= wanted:
             return []
         self._forget_old_marks((frozenset(spare), self._stay))
         queues = [
             Queue(days, found.held.get(camera_id, ()), self._from_mark(session, camera_id, found, spare))
             for camera_id, days in found.cameras.items()
         ]
-        return list(islice(retention.for_space(queues, now_us, spare, wanted), _BATCH))
+        return list(islice(planning.for_space(queues, now_us, spare, wanted), _BATCH))
 
     def _from_mark(
         self, session: Session, camera_id: uuid.UUID, found: Archive, spare: dict[uuid.UUID, int]
-    ) -> Iterator[retention.Candidate]:
+    ) -> Iterator[planning.Candidate]:
         since_us = self._since.get(camera_id, 0)
         volumes = [volume_id for volume_id in spare if (volume_id, found.folders[camera_id]) not in self._stay]
         for place, one in enumerate(

@@ -21,10 +21,12 @@ from sqlalchemy.orm import Session
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.core.errors import VonggacError
-from vonggac.video import expired, holds, index
+from vonggac.video import index
+from vonggac.video.archive import holds
 from vonggac.video.index import Interval
 from vonggac.video.models import Gap, GapReason, Hold, Recording, RecordingState, Volume
 from vonggac.video.mp4 import GroupEntry, RecordingDamaged, group_table, scan
+from vonggac.video.retention import expired
 from vonggac.video.spans import Span, length, without
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume, VolumeLost

@@ -18,11 +18,12 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds
 from vonggac.org import service as org
 from vonggac.org.models import Unit
-from vonggac.video import expired, index
-from vonggac.video.availability import Account, Known, Seconds, account, part_of_hour, pieces, whole_seconds
+from vonggac.video import index
+from vonggac.video.account.availability import Account, Known, Seconds, account, part_of_hour, pieces, whole_seconds
 from vonggac.video.health import SILENT_AFTER_US
 from vonggac.video.index import HOUR_US, LONGEST_US, Interval
 from vonggac.video.models import CameraStatus, Gap, GapReason, RecordedHour, Recording, RecordingState
+from vonggac.video.retention import expired
 from vonggac.video.spans import Span, clipped, length, without
 
 _AT_ONCE = 500

@@ -11,12 +11,12 @@ import click
 from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.commands import data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
-from vonggac.video import clearing
-from vonggac.video import storage as stored
-from vonggac.video.clearing import VolumeSpace
-from vonggac.video.forecast import FAR_DAYS
-from vonggac.video.retention import Rank
-from vonggac.video.storage import CameraStorage, NextDeletion, StorageReport
+from vonggac.video.retention import clearing
+from vonggac.video.retention import storage as stored
+from vonggac.video.retention.clearing import VolumeSpace
+from vonggac.video.retention.forecast import FAR_DAYS
+from vonggac.video.retention.planning import Rank
+from vonggac.video.retention.storage import CameraStorage, NextDeletion, StorageReport
 from vonggac.video.volumes import MountedVolume
 from vonggac.video.wording import local, sized
 

@@ -16,8 +16,9 @@ from vonggac.core import schema
 from vonggac.core.clock import utc
 from vonggac.core.database import Database
 from vonggac.org.models import Unit
-from vonggac.video import archive, index
-from vonggac.video.archive import MAX_READ, MediaStore, RecordingUnreadable, Selection, Timeline, explain
+from vonggac.video import index
+from vonggac.video.archive import footage
+from vonggac.video.archive.footage import MAX_READ, MediaStore, RecordingUnreadable, Selection, Timeline, explain
 from vonggac.video.index import Interval
 from vonggac.video.models import GapReason, Recording
 from vonggac.video.mp4 import GroupEntry, group_table
@@ -91,12 +92,12 @@ class Archive:
 
     def timeline(self, from_s: float, to_s: float, now_s: float = 10_000) -> Timeline:
         with self.database.read() as session:
-            return archive.timeline(session, MediaStore.of(session), *self._asked(from_s, to_s, now_s))
+            return footage.timeline(session, MediaStore.of(session), *self._asked(from_s, to_s, now_s))
 
     def select(self, from_s: float, to_s: float, now_s: float = 10_000, *, readable: bool = False) -> Selection:
         with self.database.read() as session:
             store = MediaStore.of(session)
-            return archive.select(session, store, *self._asked(from_s, to_s, now_s), readable=readable)
+            return footage.select(session, store, *self._asked(from_s, to_s, now_s), readable=readable)
 
     def store_and_rows(self) -> tuple[MediaStore, list[Recording]]:
         with self.database.read() as session:
@@ -109,7 +110,7 @@ class Archive:
 
 
 @pytest.fixture
-def footage(database_url: str, tmp_path: Path) -> Iterator[Archive]:
+def archive(database_url: str, tmp_path: Path) -> Iterator[Archive]:
     database = Database(database_url)
     schema.upgrade(database)
     yield Archive(database, tmp_path)
@@ -132,84 +133,84 @@ def times(selection: Selection) -> list[tuple[float, float]]:
     ]
 
 
-def test_an_interval_is_cut_from_the_group_with_its_beginning_to_the_group_with_its_end(footage: Archive) -> None:
-    footage.complete(0, 10)
-    footage.complete(10, 10)
-    chosen = footage.select(7.5, 12.2)
+def test_an_interval_is_cut_from_the_group_with_its_beginning_to_the_group_with_its_end(archive: Archive) -> None:
+    archive.complete(0, 10)
+    archive.complete(10, 10)
+    chosen = archive.select(7.5, 12.2)
     assert times(chosen) == [(7, 8), (8, 9), (9, 10), (10, 11), (11, 12), (12, 13)]
     assert [(stretch.start_us - BEGIN, stretch.end_us - BEGIN) for stretch in chosen.stretches] == [
         (7 * SECOND, 10 * SECOND), (10 * SECOND, 13 * SECOND),
     ]  # fmt: skip
     assert chosen.gaps == ()
-    assert times(footage.select(8, 9)) == [(8, 9)]
-    assert times(footage.select(8.4, 8.6)) == [(8, 9)]
+    assert times(archive.select(8, 9)) == [(8, 9)]
+    assert times(archive.select(8.4, 8.6)) == [(8, 9)]
 
 
-def test_media_time_is_spread_over_the_wall_clock_between_the_ends_of_a_recording(footage: Archive) -> None:
-    footage.complete(0, 10, lasts_s=12.5)
-    assert times(footage.select(5, 7.4)) == [(5, 6.25), (6.25, 7.5)]
+def test_media_time_is_spread_over_the_wall_clock_between_the_ends_of_a_recording(archive: Archive) -> None:
+    archive.complete(0, 10, lasts_s=12.5)
+    assert times(archive.select(5, 7.4)) == [(5, 6.25), (6.25, 7.5)]
 
 
-def test_a_gap_has_its_reason_and_a_hole_that_nothing_explains_is_unknown(footage: Archive) -> None:
-    footage.complete(0, 10)
-    footage.gap(10, 15, GapReason.CLOSED)
-    footage.gap(15, 20, GapReason.REFUSED)
-    footage.complete(20, 10)
-    footage.complete(30.4, 10)  # shorter than half a second: a camera's jitter
-    footage.complete(45, 5)
-    found = footage.timeline(5, 50)
+def test_a_gap_has_its_reason_and_a_hole_that_nothing_explains_is_unknown(archive: Archive) -> None:
+    archive.complete(0, 10)
+    archive.gap(10, 15, GapReason.CLOSED)
+    archive.gap(15, 20, GapReason.REFUSED)
+    archive.complete(20, 10)
+    archive.complete(30.4, 10)  # shorter than half a second: a camera's jitter
+    archive.complete(45, 5)
+    found = archive.timeline(5, 50)
     assert seconds(found.gaps) == [(10, 15, "closed"), (15, 20, "refused"), (40.4, 45, "unknown")]
     assert found.gaps[0].detail == "in words"
     assert (found.due_us, found.recorded_us) == (45 * SECOND, 30 * SECOND)
-    assert times(footage.select(9.5, 20.5)) == [(9, 10), (20, 21)]
-    assert seconds(footage.select(11, 14).gaps) == [(11, 14, "closed")]
-    assert footage.select(11, 14).stretches == ()
+    assert times(archive.select(9.5, 20.5)) == [(9, 10), (20, 21)]
+    assert seconds(archive.select(11, 14).gaps) == [(11, 14, "closed")]
+    assert archive.select(11, 14).stretches == ()
 
 
-def test_a_gap_row_that_reaches_into_what_is_recorded_takes_nothing_from_it(footage: Archive) -> None:
-    footage.complete(0, 10)
-    footage.gap(8, 14, GapReason.LOSS)
-    footage.complete(13, 5)
-    found = footage.timeline(0, 18)
+def test_a_gap_row_that_reaches_into_what_is_recorded_takes_nothing_from_it(archive: Archive) -> None:
+    archive.complete(0, 10)
+    archive.gap(8, 14, GapReason.LOSS)
+    archive.complete(13, 5)
+    found = archive.timeline(0, 18)
     assert seconds(found.gaps) == [(10, 13, "loss")]
     assert found.recorded_us == 15 * SECOND
 
 
-def test_before_the_camera_was_added_and_in_the_future_nothing_is_missing(footage: Archive) -> None:
-    footage.complete(-100, 50)
-    footage.gap(-50, None, GapReason.REFUSED)
-    found = footage.timeline(-300, 500, now_s=50)
+def test_before_the_camera_was_added_and_in_the_future_nothing_is_missing(archive: Archive) -> None:
+    archive.complete(-100, 50)
+    archive.gap(-50, None, GapReason.REFUSED)
+    found = archive.timeline(-300, 500, now_s=50)
     assert (found.due_from_us - BEGIN, found.due_until_us - BEGIN) == (-100 * SECOND, 50 * SECOND)
     assert seconds(found.gaps) == [(-50, 50, "refused")]
     assert found.recorded_us == 50 * SECOND
-    assert footage.timeline(60, 70, now_s=50).due_us == 0
+    assert archive.timeline(60, 70, now_s=50).due_us == 0
 
 
-def test_a_recording_being_written_is_told_from_its_file_and_what_is_on_its_way_is_no_gap(footage: Archive) -> None:
-    footage.complete(0, 10)
-    footage.open(10, 4)
-    found = footage.timeline(0, 20, now_s=17)
+def test_a_recording_being_written_is_told_from_its_file_and_what_is_on_its_way_is_no_gap(archive: Archive) -> None:
+    archive.complete(0, 10)
+    archive.open(10, 4)
+    found = archive.timeline(0, 20, now_s=17)
     assert [(one.frames, one.end_us - BEGIN) for one in found.held] == [(150, 10 * SECOND), (60, 14 * SECOND)]
-    assert found.held[1].size == (footage.volume.path / found.held[1].recording.path).stat().st_size
+    assert found.held[1].size == (archive.volume.path / found.held[1].recording.path).stat().st_size
     assert (found.gaps, found.recorded_us, found.due_us) == ((), 14 * SECOND, 14 * SECOND)
-    assert times(footage.select(12.5, 20, now_s=17)) == [(12, 13), (13, 14)]
+    assert times(archive.select(12.5, 20, now_s=17)) == [(12, 13), (13, 14)]
     # The same file half a minute later: nobody is writing any more.
-    assert seconds(footage.timeline(0, 100, now_s=50).gaps) == [(14, 50, "unknown")]
+    assert seconds(archive.timeline(0, 100, now_s=50).gaps) == [(14, 50, "unknown")]
 
 
-def test_a_recording_whose_file_does_not_exist_yet_or_has_no_whole_head_holds_nothing(footage: Archive) -> None:
-    file = footage.file(0)
-    with footage.database.write() as session:
+def test_a_recording_whose_file_does_not_exist_yet_or_has_no_whole_head_holds_nothing(archive: Archive) -> None:
+    file = archive.file(0)
+    with archive.database.write() as session:
         index.open_recordings(session, [file.row()])
-    assert footage.timeline(-1, 5, now_s=2).held == ()
+    assert archive.timeline(-1, 5, now_s=2).held == ()
     file.absolute.parent.mkdir(parents=True)
     file.absolute.write_bytes(file.head[:100])
-    assert footage.select(-1, 5, now_s=2).stretches == ()
+    assert archive.select(-1, 5, now_s=2).stretches == ()
 
 
-def test_a_file_that_is_gone_and_a_disk_that_is_away_are_told_apart(footage: Archive) -> None:
-    file = footage.complete(0, 3)
-    store, (row,) = footage.store_and_rows()
+def test_a_file_that_is_gone_and_a_disk_that_is_away_are_told_apart(archive: Archive) -> None:
+    file = archive.complete(0, 3)
+    store, (row,) = archive.store_and_rows()
     assert store.read(row, 4, 4) == b"ftyp"
     assert len(store.groups_of(row)) == 3
     with pytest.raises(RecordingUnreadable, match="shorter than the index says"):
@@ -220,33 +221,33 @@ def test_a_file_that_is_gone_and_a_disk_that_is_away_are_told_apart(footage: Arc
     with pytest.raises(RecordingUnreadable, match="is gone") as gone:
         store.open(row)
     assert gone.value.gone
-    assert seconds(footage.select(0, 3, readable=True).gaps) == [(0, 3, "unknown")]
-    assert len(footage.select(0, 3).stretches) == 1
-    (footage.volume.path / MARKER).unlink()
+    assert seconds(archive.select(0, 3, readable=True).gaps) == [(0, 3, "unknown")]
+    assert len(archive.select(0, 3).stretches) == 1
+    (archive.volume.path / MARKER).unlink()
     with pytest.raises(VolumeLost, match="Is its disk mounted"):
         store.open(row)
-    lost = footage.select(0, 3, readable=True)
+    lost = archive.select(0, 3, readable=True)
     assert (seconds(lost.gaps), lost.stretches) == ([(0, 3, "volume_lost")], ())
 
 
-def test_a_damaged_group_table_is_read_anew_from_the_file(footage: Archive) -> None:
-    file = footage.complete(0, 3)
+def test_a_damaged_group_table_is_read_anew_from_the_file(archive: Archive) -> None:
+    file = archive.complete(0, 3)
     entries = group_table.unpack(file.completed().groups)
-    with footage.database.write() as session:
+    with archive.database.write() as session:
         session.query(Recording).update({"groups": b"\x07"})
-    store, (row,) = footage.store_and_rows()
+    store, (row,) = archive.store_and_rows()
     assert store.groups_of(row) == entries
 
 
-def test_the_nearest_recordings_are_found(footage: Archive) -> None:
-    footage.complete(0, 3)
-    footage.complete(20, 3)
-    with footage.database.read() as session:
-        before, after = archive.neighbours(session, footage.camera_id, BEGIN + 10 * SECOND)
+def test_the_nearest_recordings_are_found(archive: Archive) -> None:
+    archive.complete(0, 3)
+    archive.complete(20, 3)
+    with archive.database.read() as session:
+        before, after = footage.neighbours(session, archive.camera_id, BEGIN + 10 * SECOND)
         assert before is not None
         assert after is not None
         assert (before.start_us - BEGIN, after.start_us - BEGIN) == (0, 20 * SECOND)
-        assert archive.neighbours(session, footage.camera_id, BEGIN - SECOND)[0] is None
+        assert footage.neighbours(session, archive.camera_id, BEGIN - SECOND)[0] is None
 
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
@@ -279,9 +280,9 @@ def test_the_groups_of_an_interval_cover_it_and_none_could_be_left_out(
     groups = [GroupEntry(1000 * at, 1000, length * 90_000, 15, True) for at, length in enumerate(lengths)]
     ticks = sum(group.duration_ticks for group in groups)
     row = Recording(start_us=BEGIN, end_us=BEGIN + round(sum(lengths) * pace * SECOND))
-    held = archive.Held(row, row.start_us, row.end_us or 0, 0, 0, ticks)
+    held = footage.Held(row, row.start_us, row.end_us or 0, 0, 0, ticks)
     from_us, to_us = BEGIN + round(from_s * SECOND), BEGIN + round((from_s + lasts_s) * SECOND)
-    stretch = archive.stretch(held, groups, from_us, to_us)
+    stretch = footage.stretch(held, groups, from_us, to_us)
     if stretch is None:
         assert from_us >= held.end_us - 20
         return

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.availability import (
+from vonggac.video.account.availability import (
     OUTAGE_US,
     Account,
     Known,

@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session, undefer
 
 from vonggac.core.clock import microseconds, utc
 from vonggac.core.database import Database
-from vonggac.video import evidence, index
+from vonggac.video import index
+from vonggac.video.archive import evidence
+from vonggac.video.archive.settling import settle
 from vonggac.video.index import HOUR_US, CompletedRecording, Interval, OpenedRecording
 from vonggac.video.models import GapReason, Garbage, Recording, RecordingState
 from vonggac.video.mp4 import RecordingDamaged, ScannedRecording, codec_string, group_table, scan
-from vonggac.video.settling import settle
 from vonggac.video.stream import VIDEO_TIMESCALE
 from vonggac.video.volumes import MountedVolume
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 from vonggac.core.clock import utc
-from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
-from vonggac.video.availability import CENTRE_REASONS, Seconds
+from vonggac.video.account.accounting import CameraLine, ListedGap, UnitLine
+from vonggac.video.account.availability import CENTRE_REASONS, Seconds
 from vonggac.video.health import REASON_WORDS
 from vonggac.video.models import GapReason
 from vonggac.video.spans import Span

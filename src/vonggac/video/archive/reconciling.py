@@ -16,7 +16,8 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import Clock
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
-from vonggac.video import files, volumes
+from vonggac.video import volumes
+from vonggac.video.archive import files
 from vonggac.video.index import HOUR_US
 from vonggac.video.models import Recording
 from vonggac.video.volumes import VolumeLost

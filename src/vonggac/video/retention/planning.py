@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vonggac.video.holds import is_held
+from vonggac.video.archive.holds import is_held
 from vonggac.video.spans import Span
 
 DAY_US = 86_400_000_000

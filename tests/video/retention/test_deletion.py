@@ -21,12 +21,19 @@ from vonggac.core.database import Database
 from vonggac.core.eventlog import EventRow
 from vonggac.core.faults import standing_faults
 from vonggac.core.settings import StorageSettings
-from vonggac.video import archive, clearing, deletion, expired, files, holds
-from vonggac.video.archive import MediaStore
-from vonggac.video.clearing import BELOW_MINIMUM, DELETED_FILES_STAY, HELD_FOOTAGE_FILLS_DISK, Clearing, VolumeSpace
+from vonggac.video.archive import files, footage, holds
+from vonggac.video.archive.footage import MediaStore
 from vonggac.video.models import Expired, GapReason, RecordedHour, Recording, RecordingState
 from vonggac.video.recorder.start import read_pasts
-from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
+from vonggac.video.retention import clearing, deletion, expired
+from vonggac.video.retention.clearing import (
+    BELOW_MINIMUM,
+    DELETED_FILES_STAY,
+    HELD_FOOTAGE_FILLS_DISK,
+    Clearing,
+    VolumeSpace,
+)
+from vonggac.video.retention.planning import DAY_US, Candidate, Deletion, Rank
 from vonggac.video.volumes import MARKER, MountedVolume
 
 Stored = Callable[..., StoredArchive]
@@ -64,14 +71,14 @@ def clear(
 def place(stored: StoredArchive, start_us: int, end_us: int, camera: int = 1) -> str:
     with stored.database.write() as session:
         camera_id = stored.camera_ids[camera - 1]
-        return archive.hold(session, camera_id, start_us, end_us, "case 7", placed_by="test").id.hex
+        return footage.hold(session, camera_id, start_us, end_us, "case 7", placed_by="test").id.hex
 
 
 def reasons(stored: StoredArchive, from_us: int, to_us: int, camera: int = 1) -> list[tuple[int, int, str, str]]:
     with stored.database.read() as session:
         store = MediaStore.of(session)
         camera_id = stored.camera_ids[camera - 1]
-        found = archive.timeline(session, store, camera_id, from_us, to_us, NOW_US)
+        found = footage.timeline(session, store, camera_id, from_us, to_us, NOW_US)
     return [(gap.start_us, gap.end_us, str(gap.reason), gap.detail) for gap in found.gaps]
 
 
@@ -131,7 +138,7 @@ def test_for_room_the_oldest_go_and_no_more_than_needed(stored: Stored) -> None:
     for minute in range(10):
         for camera in (1, 2):
             there.record(OLD + minute * MINUTE_US + camera, camera)
-    settings_margin = clearing.retention.margin(0.0, 10, 10**12)
+    settings_margin = clearing.planning.margin(0.0, 10, 10**12)
     disk = Disk(there, settings_margin - 5 * size)
     clear(there, disk)
     assert (len(there.starts(1)), len(there.starts(2))) in {(7, 8), (8, 7)}
@@ -145,7 +152,7 @@ def test_below_the_minimum_it_goes_on_and_says_so_until_the_minimum_is_held_agai
     there = stored(cameras=1)
     for minute in range(6):
         there.record(NOW_US - 12 * DAY_US + minute * MINUTE_US)
-    disk = Disk(there, clearing.retention.margin(0.0, 10, 10**12) - 3 * len(content()))
+    disk = Disk(there, clearing.planning.margin(0.0, 10, 10**12) - 3 * len(content()))
     registry = clear(there, disk)
     assert len(there.rows()) == 3
     assert registry.get_sample_value("vonggac_keeper_deleted_below_minimum_files_total") == 3
@@ -427,7 +434,7 @@ def test_where_files_cannot_be_removed_no_more_is_deleted_for_room_and_that_is_a
     for file in (there.volumes[0].path / "c-1").rglob("*.mp4"):
         make_irremovable(file)
     registry, settings = CollectorRegistry(), StorageSettings(reserve_mb=16, min_days=30)
-    wanted = clearing.retention.margin(0.0, 10, 10**12)
+    wanted = clearing.planning.margin(0.0, 10, 10**12)
 
     def free(_volume: MountedVolume) -> int:
         return 16_000_000 + wanted - 6 * len(content())

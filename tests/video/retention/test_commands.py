@@ -21,11 +21,11 @@ from vonggac.cli import front_door
 from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.faults import standing_faults
-from vonggac.video import deletion
-from vonggac.video.hashing import Hashing
+from vonggac.video.archive.hashing import Hashing
 from vonggac.video.index import HOUR_US
 from vonggac.video.models import Garbage, Hold, Recording, RecordingState
-from vonggac.video.retention import DAY_US, Candidate, Deletion, Rank
+from vonggac.video.retention import deletion
+from vonggac.video.retention.planning import DAY_US, Candidate, Deletion, Rank
 
 START = microseconds(utc_now()) // HOUR_US * HOUR_US - 3 * DAY_US
 

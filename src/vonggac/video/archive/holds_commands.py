@@ -18,8 +18,8 @@ from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.commands import LateGroup, data_option, emit, json_option
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.ids import short_id
-from vonggac.video import archive, holds
-from vonggac.video.holds import HoldState
+from vonggac.video.archive import footage, holds
+from vonggac.video.archive.holds import HoldState
 from vonggac.video.wording import local, moment_option, sized
 
 
@@ -57,13 +57,13 @@ def add(camera_named: str, from_text: str, to_text: str, subject: str, reason: s
     database = folder.database()
     with database.write() as session:
         camera = find_camera(session, camera_named, removed=True)
-        placed = archive.hold(
+        placed = footage.hold(
             session, camera.id, microseconds(start), microseconds(end), subject, placed_by=who(), reason=reason
         )
     with database.read() as session:
         shown = _Shown(holds.state_of(session, placed), camera, zone)
-        store = archive.MediaStore.of(session)
-        found = archive.timeline(session, store, camera.id, placed.from_us, placed.to_us, microseconds(now))
+        store = footage.MediaStore.of(session)
+        found = footage.timeline(session, store, camera.id, placed.from_us, placed.to_us, microseconds(now))
     if as_json:
         emit({**shown.data(), "expired_us": found.expired_us})
         return

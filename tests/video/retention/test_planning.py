@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.video.retention import (
+from vonggac.video.retention.planning import (
     DAY_US,
     LEAST_MARGIN,
     Candidate,

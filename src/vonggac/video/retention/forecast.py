@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vonggac.video.retention import Days
+from vonggac.video.retention.planning import Days
 
 _HALVINGS = 60
 FAR_DAYS = 36_500.0

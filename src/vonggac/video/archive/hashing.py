@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from vonggac.core.clock import Clock
 from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
-from vonggac.video import evidence, holds
-from vonggac.video.archive import MediaStore, RecordingUnreadable
+from vonggac.video.archive import evidence, holds
+from vonggac.video.archive.footage import MediaStore, RecordingUnreadable
 from vonggac.video.models import Recording, RecordingState
 from vonggac.video.volumes import VolumeLost
 

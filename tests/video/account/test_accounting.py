@@ -13,13 +13,14 @@ from peers.seeding import DAY, HOUR, SECOND, Seeding
 from vonggac.core import schema
 from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.database import Database
-from vonggac.video import accounting, deletion, expired
-from vonggac.video.accounting import CameraLine, ListedGap, UnitLine
-from vonggac.video.availability import Seconds
-from vonggac.video.expired import Deleted
+from vonggac.video.account import accounting
+from vonggac.video.account.accounting import CameraLine, ListedGap, UnitLine
+from vonggac.video.account.availability import Seconds
 from vonggac.video.health import SILENT_AFTER_US
 from vonggac.video.models import GapReason, Recording
-from vonggac.video.retention import Candidate, Deletion, Rank
+from vonggac.video.retention import deletion, expired
+from vonggac.video.retention.expired import Deleted
+from vonggac.video.retention.planning import Candidate, Deletion, Rank
 
 BEGIN = 498_750 * HOUR
 """An hour of November 2026; every time in these tests is in seconds of it."""
