@@ -28,7 +28,7 @@ $(VENV)/.done-dev: $(VENV)/.done requirements-dev.txt
 	@touch $@
 
 CATALOGS := $(wildcard src/vonggac/translations/*/LC_MESSAGES/*.po)
-UI := $(wildcard src/vonggac/web/ui/*)
+UI := $(shell find src/vonggac/web/ui -type f)
 
 node_modules/.done: package.json package-lock.json .npmrc
 	@command -v npm >/dev/null || { echo "The pages are built with Node.js 18 or newer and npm. On Debian: apt-get install nodejs npm"; exit 1; }

@@ -262,7 +262,8 @@ class Client:
 @pytest.fixture
 def application(district: District) -> Any:
     """The application of the district in this process, with a bundle of empty files."""
-    bundle = Bundle({"main.js": b"// scripts", "style.css": b"* { color: red }" * 100, "icon.svg": b"<svg/>"})
+    scripts = {f"{name}.js": b"// scripts" for name in ("main", "wall", "playback", "camera")}
+    bundle = Bundle({**scripts, "style.css": b"* { color: red }" * 100, "icon.svg": b"<svg/>"})
     return make_application(district.folder.settings, district.database, CollectorRegistry(), bundle=bundle)
 
 

@@ -10,12 +10,14 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketState
 
 from vonggac.core.clock import utc
 from vonggac.core.errors import VonggacError
@@ -24,65 +26,114 @@ from vonggac.org.accounts import Visitor
 from vonggac.shell.visit import BODY_LIMIT, BODY_TIMEOUT_S, Shell, Visit, json_response, new_token, redirect, same_token
 
 Handler = Callable[[Visit], Awaitable[Response]]
+SocketHandler = Callable[[Visit, WebSocket], Awaitable[None]]
 
 PUBLIC = "public"
-VERBS = {PUBLIC, "centre.enter", "health.view", "live.view", "metrics.view"}
+VERBS = {
+    PUBLIC,
+    "camera.manage",
+    "camera.view",
+    "centre.enter",
+    "clip.export",
+    "health.view",
+    "live.view",
+    "metrics.view",
+    "playback.view",
+    "wall.share",
+    "wall.use",
+}
 """Every verb there is; a door that names another one is a mistake."""
 
 SESSION_COOKIE = "vonggac_session"
 FORM_COOKIE = "vonggac_form"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
+LOG_IN_FIRST = 4401
+NOT_ALLOWED = 4403
+"""How a WebSocket is closed that may not be opened: a browser tells its page no other status (RFC 6455 §7.4.2)."""
 _SAFE_METHODS = {"GET", "HEAD"}
 
 
 class DoorRoute(Route):
     """A route that knows its verb."""
 
-    def __init__(self, path: str, handler: Handler, *, verb: str, methods: Sequence[str], loopback: bool) -> None:
-        if verb not in VERBS:
-            raise ValueError(f"{path} names the verb {verb!r}, which is not one of {sorted(VERBS)}")
-        self.verb = verb
+    def __init__(
+        self, path: str, handler: Handler, *, verb: str, methods: Sequence[str], loopback: bool, body_limit: int
+    ) -> None:
+        self.verb = _known(path, verb)
         self.loopback = loopback
+        self.body_limit = body_limit
         super().__init__(path, _entrance(self, handler), methods=list(methods), name=handler.__name__)
+
+
+class SocketRoute(WebSocketRoute):
+    """A route for a WebSocket that knows its verb."""
+
+    def __init__(self, path: str, handler: SocketHandler, *, verb: str) -> None:
+        self.verb = _known(path, verb)
+        self.loopback = False
+        super().__init__(path, _socket_entrance(self, handler), name=handler.__name__)
 
 
 class Doors:
     """The routes of a package."""
 
     def __init__(self) -> None:
-        self.routes: list[DoorRoute] = []
+        self.routes: list[DoorRoute | SocketRoute] = []
 
     def get(self, path: str, *, verb: str, loopback: bool = False) -> Callable[[Handler], Handler]:
         """Add a route that only reads. `loopback` opens it to programs of this machine without log-in."""
         return self._add(path, verb, ("GET",), loopback)
 
-    def post(self, path: str, *, verb: str) -> Callable[[Handler], Handler]:
-        """Add a route that changes something."""
-        return self._add(path, verb, ("POST",), False)
+    def post(self, path: str, *, verb: str, body_limit: int = BODY_LIMIT) -> Callable[[Handler], Handler]:
+        """Add a route that changes something; a body of more than `body_limit` bytes is refused."""
+        return self._add(path, verb, ("POST",), False, body_limit)
 
-    def _add(self, path: str, verb: str, methods: Sequence[str], loopback: bool) -> Callable[[Handler], Handler]:
+    def delete(self, path: str, *, verb: str) -> Callable[[Handler], Handler]:
+        """Add a route that takes something away."""
+        return self._add(path, verb, ("DELETE",), False)
+
+    def socket(self, path: str, *, verb: str) -> Callable[[SocketHandler], SocketHandler]:
+        """Add a WebSocket; its handler accepts it, after all that can still be refused."""
+
+        def add(handler: SocketHandler) -> SocketHandler:
+            self.routes.append(SocketRoute(path, handler, verb=verb))
+            return handler
+
+        return add
+
+    def _add(
+        self, path: str, verb: str, methods: Sequence[str], loopback: bool, body_limit: int = BODY_LIMIT
+    ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            self.routes.append(DoorRoute(path, handler, verb=verb, methods=methods, loopback=loopback))
+            self.routes.append(
+                DoorRoute(path, handler, verb=verb, methods=methods, loopback=loopback, body_limit=body_limit)
+            )
             return handler
 
         return add
 
 
+def _known(path: str, verb: str) -> str:
+    if verb not in VERBS:
+        raise ValueError(f"{path} names the verb {verb!r}, which is not one of {sorted(VERBS)}")
+    return verb
+
+
 def check_routes(routes: Sequence[BaseRoute]) -> None:
     """Refuse to open a house that has an entrance without a door."""
     for route in routes:
-        if not isinstance(route, DoorRoute):
+        if not isinstance(route, DoorRoute | SocketRoute):
             raise VonggacError(f"The route {getattr(route, 'path', route)} declares no verb and is not served.")
 
 
 def _entrance(route: DoorRoute, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def enter(request: Request) -> Response:
         visit = await _visit(request)
-        if (refusal := _decide(route, visit)) is not None:
+        if (refusal := _turn_away(route, visit, request.method)) is not None:
             return refusal
         if request.method not in _SAFE_METHODS:
-            visit.body = await _body(request)
+            visit.body = await _body(request, route.body_limit)
             _check_origin(request)
             _check_token(route, visit)
         response = await handler(visit)
@@ -94,20 +145,48 @@ def _entrance(route: DoorRoute, handler: Handler) -> Callable[[Request], Awaitab
     return enter
 
 
-def _decide(route: DoorRoute, visit: Visit) -> Response | None:
-    """Return None to let the visit in, else what it gets instead. The one place that decides."""
+def _socket_entrance(route: SocketRoute, handler: SocketHandler) -> Callable[[WebSocket], Awaitable[None]]:
+    async def enter(socket: WebSocket) -> None:
+        _check_origin(socket)
+        visit = await _visit(socket)
+        if (status := _refusal(route, visit)) is not None:
+            await socket.accept()  # only so can the page be told why
+            await socket.close(LOG_IN_FIRST if status == HTTPStatus.UNAUTHORIZED else NOT_ALLOWED)
+            return
+        try:
+            await handler(visit, socket)
+        except HTTPException as error:
+            if socket.application_state == WebSocketState.CONNECTING:
+                await socket.accept()
+            if socket.application_state == WebSocketState.CONNECTED:
+                await socket.close(4000 + error.status_code)
+
+    enter.__name__ = handler.__name__
+    return enter
+
+
+def _refusal(route: DoorRoute | SocketRoute, visit: Visit) -> HTTPStatus | None:
+    """Return None to let a visit in, else why not. The one place that decides."""
     if route.verb == PUBLIC or (route.loopback and _from_this_machine(visit.request)):
         return None
     if visit.visitor is None:
-        if visit.request.method == "GET" and "text/html" in visit.request.headers.get("accept", ""):
+        return HTTPStatus.UNAUTHORIZED
+    return None if visit.visitor.may(route.verb) else HTTPStatus.FORBIDDEN
+
+
+def _turn_away(route: DoorRoute, visit: Visit, method: str) -> Response | None:
+    """Return what a visit gets that is not let in."""
+    status = _refusal(route, visit)
+    if status == HTTPStatus.UNAUTHORIZED:
+        if method == "GET" and "text/html" in visit.request.headers.get("accept", ""):
             return redirect(f"/login?next={quote(visit.here)}")
-        return json_response({"error": "log in first"}, 401)
-    if not visit.visitor.may(route.verb):
-        raise HTTPException(403)
+        return json_response({"error": "log in first"}, status)
+    if status is not None:
+        raise HTTPException(status)
     return None
 
 
-async def _visit(request: Request) -> Visit:
+async def _visit(request: HTTPConnection) -> Visit:
     shell: Shell = request.app.state.shell
     token = request.cookies.get(_cookie_name(request, SESSION_COOKIE), "")
     visitor: Visitor | None = None
@@ -127,13 +206,13 @@ async def note_seen(shell: Shell, visitor: Visitor, seen_at: datetime, now: date
         await shell.database.run(accounts.note_seen, visitor.session_key, now)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for part in request.stream():
                 body += part
-                if len(body) > BODY_LIMIT:
+                if len(body) > limit:
                     raise HTTPException(413)
     except TimeoutError:
         raise HTTPException(408) from None
@@ -142,7 +221,7 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _check_origin(request: Request) -> None:
+def _check_origin(request: HTTPConnection) -> None:
     origin = request.headers.get("origin")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403)
@@ -162,7 +241,7 @@ def _check_token(route: DoorRoute, visit: Visit) -> None:
         raise HTTPException(403, "form")
 
 
-def _from_this_machine(request: Request) -> bool:
+def _from_this_machine(request: HTTPConnection) -> bool:
     """Whether a program of this machine asks, not a proxy for somebody else, nor a page that renamed itself to us."""
     client = request.client.host if request.client else ""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
@@ -178,7 +257,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def set_cookie(response: Response, request: Request, name: str, value: str, max_age: int | None = None) -> None:
+def set_cookie(response: Response, request: HTTPConnection, name: str, value: str, max_age: int | None = None) -> None:
     """Set a cookie that scripts cannot read and other sites cannot send."""
     response.set_cookie(
         _cookie_name(request, name),
@@ -191,13 +270,13 @@ def set_cookie(response: Response, request: Request, name: str, value: str, max_
     )
 
 
-def delete_cookie(response: Response, request: Request, name: str) -> None:
+def delete_cookie(response: Response, request: HTTPConnection, name: str) -> None:
     """Take a cookie back."""
     response.delete_cookie(
         _cookie_name(request, name), path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax"
     )
 
 
-def _cookie_name(request: Request, name: str) -> str:
+def _cookie_name(request: HTTPConnection, name: str) -> str:
     # The prefix makes browsers refuse it from a neighbouring host (RFC 6265bis §4.1.3.2); it needs https.
-    return f"__Host-{name}" if request.url.scheme == "https" else name
+    return f"__Host-{name}" if request.url.scheme in ("https", "wss") else name

@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from vonggac.core.clock import Clock
@@ -25,7 +25,7 @@ from vonggac.core.settings import Settings
 from vonggac.org.accounts import Visitor
 from vonggac.shell.attempts import Attempts
 from vonggac.shell.bundle import Bundle
-from vonggac.shell.remember import Remembered
+from vonggac.shell.remember import Looks
 from vonggac.shell.stream import EventStream
 from vonggac.shell.words import Words
 
@@ -61,7 +61,7 @@ class Shell:
         self.stream = stream
         self.registry = registry
         self.attempts = Attempts()
-        self.remembered = Remembered()
+        self.looks = Looks(database)
         self.passwords_checked = asyncio.Semaphore(1)
         """Argon2 takes 64 MiB and a core: one at a time."""
 
@@ -79,7 +79,7 @@ def _words(language: str, zone: str) -> Words:
 class Visit:
     """A request that was let in. What a handler gets, and all it needs."""
 
-    request: Request
+    request: HTTPConnection
     shell: Shell
     visitor: Visitor | None
     body: bytes = field(default=b"", repr=False)

@@ -65,6 +65,8 @@ def make_application(
         stream=stream,
         registry=registry,
     )
+    # The menu leads to what there is.
+    application.state.menu = {route.path for route in routes}
     application.state.wishes = still_pages.Wishes()
     for kind in (HTTPException, NotFound, OperationalError, Exception):
         application.add_exception_handler(kind, pages.failed)

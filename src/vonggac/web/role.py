@@ -16,6 +16,8 @@ from vonggac.web.application import make_application
 
 KEEP_ALIVE_S = 15
 MOST_CONNECTIONS = 1000
+WEBSOCKET_MESSAGE_LIMIT = 4096
+"""Bytes that a browser may send at once: pages only say which pictures they want."""
 GRACE_S = 5
 """How long answers under way may take when the role ends."""
 
@@ -36,7 +38,10 @@ async def serve(context: RoleContext) -> None:
             uvicorn.Config(
                 application,
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=WEBSOCKET_MESSAGE_LIMIT,
+                # Coded video does not get smaller, and a compressor for each viewer would cost 300 kB.
+                ws_per_message_deflate=False,
                 loop="none",
                 lifespan="off",
                 log_config=None,

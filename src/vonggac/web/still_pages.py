@@ -15,7 +15,7 @@ from starlette.responses import Response
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import MICROSECONDS
 from vonggac.shell.doors import Doors
-from vonggac.shell.remember import remember_stills
+from vonggac.shell.remember import Look, remember
 from vonggac.shell.visit import Visit, json_response
 from vonggac.video import stills
 
@@ -54,7 +54,7 @@ async def want_stills(visit: Visit) -> Response:
     """Note which cameras a page shows, and answer when the still of each was taken (milliseconds since 1970)."""
     asked: Shown = visit.decode(Shown)
     allowed = await visit.shell.database.query(_allowed, visit, asked.cameras)
-    await _remember(visit, allowed)
+    await remember(visit, Look.STILL, allowed)
     now_us = visit.shell.clock.now_us()
     wishes: Wishes = visit.request.app.state.wishes
     if due := wishes.due(allowed, now_us):
@@ -74,7 +74,7 @@ async def still_picture(visit: Visit) -> Response:
         raise HTTPException(404) from None
     if not await visit.shell.database.query(_allowed, visit, [camera_id]):
         raise HTTPException(404)
-    await _remember(visit, [camera_id])
+    await remember(visit, Look.STILL, [camera_id])
     found = await visit.shell.database.query(stills.still, camera_id)
     if found is None or found.jpeg is None:
         raise HTTPException(404)
@@ -90,9 +90,3 @@ async def still_picture(visit: Visit) -> Response:
 def _allowed(session: Session, visit: Visit, camera_ids: list[uuid.UUID]) -> list[uuid.UUID]:
     query = sa.select(Camera.id, Camera.unit_id).where(Camera.id.in_(camera_ids), Camera.removed_at.is_(None))
     return [camera_id for camera_id, unit_id in session.execute(query) if visit.may("live.view", unit_id)]
-
-
-async def _remember(visit: Visit, camera_ids: list[uuid.UUID]) -> None:
-    shell = visit.shell
-    seconds = shell.clock.monotonic_ns() / 1e9
-    await remember_stills(shell.database, shell.remembered, visit.known, visit.address, camera_ids, seconds)

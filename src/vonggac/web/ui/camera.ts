@@ -1,0 +1,3 @@
+// The camera pages: what moves on it.
+
+export {};

@@ -1,0 +1,3 @@
+// Playback: what moves on it.
+
+export {};

@@ -1,0 +1,3 @@
+// The wall: what moves on it.
+
+export {};
