@@ -139,14 +139,19 @@ def work_folder(name: str, folder: Path = FOLDER, *, kept: bool = False) -> Iter
 
 
 @contextmanager
-def servers(clip: Path, cameras: int, processes: int = 1) -> Iterator[tuple[list[GstCamera], list[str]]]:
-    """Start GStreamer's server, in several processes where one could not carry all; yields them and the addresses."""
+def servers(
+    clip: Path, cameras: int, processes: int = 1, pipelines: int = 0
+) -> Iterator[tuple[list[GstCamera], list[str]]]:
+    """Start GStreamer's server, in several processes where one could not carry all; yields them and the addresses.
+
+    `pipelines`: so many in each process feed all its cameras; 0: each has its own.
+    """
     with ExitStack() as running:
         started: list[GstCamera] = []
         urls: list[str] = []
         for number in range(processes):
             mounts = cameras // processes + (number < cameras % processes)
-            server = running.enter_context(GstCamera([clip], mounts=mounts))
+            server = running.enter_context(GstCamera([clip], mounts=mounts, pipelines=pipelines))
             started.append(server)
             urls += [server.url(mount) for mount in range(1, mounts + 1)]
         yield started, urls

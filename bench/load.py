@@ -45,7 +45,9 @@ class Load:
     """How much, and for how long."""
 
     cameras: int = 1124
-    servers: int = 4
+    servers: int = 2
+    pipelines: int = 24
+    """In each server; some twenty cameras see the same picture at once. One for each of 1,124 is too much here."""
     warm_up_s: float = 15.0
     seconds: float = 60.0
 
@@ -53,7 +55,10 @@ class Load:
 def run(load: Load, folder: Path = FOLDER) -> list[Result]:
     """Record the load and read back what was written."""
     clip = rendered(CLIP, find().cache)
-    with work_folder("load", folder) as work, servers(clip, load.cameras, load.servers) as (cameras, urls):
+    with (
+        work_folder("load", folder) as work,
+        servers(clip, load.cameras, load.servers, load.pipelines) as (cameras, urls),
+    ):
         pids = [server.pid for server in cameras]
         with Centre(work, urls) as centre:
             centre.wait_until_recording()
@@ -81,8 +86,9 @@ def run(load: Load, folder: Path = FOLDER) -> list[Result]:
             spent.of(RECORDER) / load.seconds,
             "cores",
             target=CORES,
-            note=f"Over {load.seconds:g} s. By process, in CPU-s: {spent.parts}. GStreamer's {load.servers} servers: "
-            f"{spent.server_cpu_s:.1f} CPU-s. Memory of all (PSS): {memory / 1e6:,.0f} MB.{spent.noise()}",
+            note=f"Over {load.seconds:g} s. By process, in CPU-s: {spent.parts}. GStreamer's {load.servers} servers, "
+            f"{load.pipelines} pipelines each: {spent.server_cpu_s:.1f} CPU-s. "
+            f"Memory of all (PSS): {memory / 1e6:,.0f} MB.{spent.noise()}",
         ),
         Result(
             f"{what}: lost",
@@ -107,11 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cameras", type=int, default=Load.cameras)
     parser.add_argument("--servers", type=int, default=Load.servers, help="processes of GStreamer's server")
+    parser.add_argument("--pipelines", type=int, default=Load.pipelines, help="in each of them, that feed its cameras")
     parser.add_argument("--warm-up", type=float, default=Load.warm_up_s, help="seconds before counting")
     parser.add_argument("--seconds", type=float, default=Load.seconds, help="how long is counted")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="on the disk that is recorded to")
     chosen = parser.parse_args()
-    load = Load(chosen.cameras, chosen.servers, chosen.warm_up, chosen.seconds)
+    load = Load(chosen.cameras, chosen.servers, chosen.pipelines, chosen.warm_up, chosen.seconds)
     found = run(load, chosen.folder)
     for result in found:
         print(result)

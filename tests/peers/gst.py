@@ -37,6 +37,8 @@ class GstCamera:
     auth: str = "digest"
     port: int = 0
     shared: bool = False
+    pipelines: int = 0
+    """Where many mounts shall cost little: so many pipelines feed all of them, each at its moment."""
     sets_in_sdp_only: bool = False
     udp: bool = False
     udp_only: bool = False
@@ -105,6 +107,8 @@ class GstCamera:
 
     def _arguments(self) -> list[str]:
         arguments = [f"--port={self.port}", f"--mtu={self.mtu}", f"--mounts={self.mounts or len(self.clips)}"]
+        if self.pipelines:
+            arguments.append(f"--pipelines={self.pipelines}")
         if self.user:
             arguments += [f"--user={self.user}", f"--auth={self.auth}"]
         if self.sound:

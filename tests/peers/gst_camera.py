@@ -6,7 +6,8 @@ Runs under Debian's own Python (its GStreamer bindings live there), imports noth
 
 Prints one line of JSON, `{"port": ..., "paths": ["/cam/1", ...]}`, once it listens on loopback, and ends when its
 standard input is closed, so that it never outlives whoever started it. Each session begins with the clip's first
-picture at PLAY (`--shared`: the sessions of a mount see the same moment).
+picture at PLAY (`--shared`: the sessions of a mount see the same moment; `--pipelines N`: so do the mounts, which N
+pipelines feed: over a thousand cameras of one each are more than a small machine can play).
 
 The clip is demultiplexed once; its groups of pictures are then handed to every mount by reference, a group at a time.
 Only the segment they are shown in moves on with each loop, so timestamps run on and Python does nothing per picture.
@@ -126,8 +127,20 @@ class Loop:
 class CameraFactory(GstRtspServer.RTSPMediaFactory):
     """One mount: makes the pipeline of each session (of all its sessions when shared)."""
 
-    def __init__(self, clip: Clip, *, shared: bool, in_band: bool, mtu: int, udp: bool, tcp: bool, sound: str) -> None:
+    def __init__(
+        self,
+        clip: Clip,
+        *,
+        shared: bool,
+        in_band: bool,
+        mtu: int,
+        udp: bool,
+        tcp: bool,
+        sound: str,
+        key: str | None = None,
+    ) -> None:
         super().__init__()
+        self._key = key
         self._clip = clip
         # Real cameras repeat the parameter sets before each key frame, bundled; without it only the SDP has them.
         # (Where a key picture has several slices, this payloader repeats them before each slice.)
@@ -149,6 +162,10 @@ class CameraFactory(GstRtspServer.RTSPMediaFactory):
             if wanted:
                 protocols |= lower
         self.set_protocols(protocols)
+
+    def do_gen_key(self, url: GstRtsp.RTSPUrl) -> str:
+        # Sessions with the same key see the same media: without ours, those of one address.
+        return self._key or str(url.abspath)
 
     def do_create_element(self, _url: GstRtsp.RTSPUrl) -> Gst.Element:
         return Gst.parse_launch(self._launch)
@@ -197,6 +214,7 @@ def main() -> None:
     parser.add_argument("--user", help="ask for this user; the password is in the environment as CAMERA_PASSWORD")
     parser.add_argument("--auth", choices=["digest", "basic"], default="digest")
     parser.add_argument("--shared", action="store_true", help="sessions of a mount see the same moment")
+    parser.add_argument("--pipelines", type=int, default=0, help="so many feed all mounts (default: one a session)")
     parser.add_argument("--sets-in-sdp-only", action="store_true", help="no parameter sets in the stream itself")
     parser.add_argument("--udp", action="store_true", help="offer UDP as well as TCP")
     parser.add_argument("--udp-only", action="store_true", help="offer UDP and refuse TCP")
@@ -222,19 +240,23 @@ def main() -> None:
         server.set_auth(auth)
     mounts = server.get_mount_points()
     paths = [f"/cam/{number}" for number in range(1, (options.mounts or len(options.clips)) + 1)]
-    for number, path in enumerate(paths):
+    factories = []
+    for number in range(options.pipelines or len(paths)):
         factory = CameraFactory(
             clips[options.clips[number % len(options.clips)]],
-            shared=options.shared,
+            shared=options.shared or bool(options.pipelines),
             in_band=not options.sets_in_sdp_only,
             mtu=options.mtu,
             udp=options.udp or options.udp_only,
             tcp=not options.udp_only,
             sound=options.sound,
+            key=f"pipeline {number}" if options.pipelines else None,
         )
         if options.user or options.tls:
             factory.set_permissions(permissions())
-        mounts.add_factory(path, factory)
+        factories.append(factory)
+    for number, path in enumerate(paths):
+        mounts.add_factory(path, factories[number % len(factories)])
 
     loop = GLib.MainLoop()
     if server.attach(None) == 0:

@@ -55,6 +55,19 @@ def test_a_picture_without_a_number_is_an_error_and_never_a_wrong_number(
         read_numbers(path)
 
 
+@pytest.mark.slow
+def test_cameras_of_one_pipeline_play_the_same_clip_side_by_side(
+    numbered_clip: Callable[..., Path], read_numbers: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    with GstCamera([numbered_clip(**SMALL)], mounts=5, pipelines=2) as camera:
+        for number in (1, 3, 4):
+            path = tmp_path / f"{number}.mp4"
+            assert record(camera.url(number), path, 2).returncode == 0
+            read = read_numbers(path)
+            assert len(read) > 15
+            assert holes(read, loop=60) == []
+
+
 def test_a_hole_is_a_pair_of_neighbours_that_are_not_consecutive() -> None:
     assert holes([3, 4, 5, 0, 1], loop=6) == []
     assert holes([3, 5, 5, 0], loop=6) == [(3, 5), (5, 5)]
