@@ -54,6 +54,10 @@ class Pipeline:
         self._writing = writing
         self._disk = cast(Any, NullDisk())
 
+    def has_room(self, volume: MountedVolume) -> bool:
+        """Return that there is always room."""
+        return True
+
     def begin(self, recording: RecordingFile) -> None:
         """Make ready to write, without a file."""
         recording._builder = FragmentBuilder(recording.origin_pts, recording.delay)
