@@ -15,6 +15,7 @@ FAULT_WORDS: dict[str, str] = {
     "held_footage_fills_disk": N_("Held recordings fill the disk"),
     "deleted_files_stay": N_("Deleted recordings cannot be removed from the disk"),
     "evidence_damaged": N_("Held recordings are damaged"),
+    "server_clock_doubted": N_("The server's clock has leapt forward"),
     "camera_clock_wrong": N_("The clock of a camera is wrong"),
 }
 OTHER_FAULT = N_("Fault: {kind}")

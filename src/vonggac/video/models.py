@@ -239,3 +239,14 @@ class Expired(Base):
     end_us: Mapped[int] = mapped_column(sa.BigInteger)
     days: Mapped[int]
     """How old they were when they were deleted, in whole days; true to a day where neighbours were joined."""
+
+
+class KeeperClock(Base):
+    """One row: what the keeper last saw of the server's clock, and whether it is doubted (`retention.clock_watch`)."""
+
+    __tablename__ = "keeper_clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seen_us: Mapped[int] = mapped_column(sa.BigInteger)
+    before_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    until_us: Mapped[int | None] = mapped_column(sa.BigInteger)

@@ -28,6 +28,7 @@ from vonggac.video.recorder.start import read_pasts
 from vonggac.video.retention import clearing, deletion, expired
 from vonggac.video.retention.clearing import (
     BELOW_MINIMUM,
+    CLOCK_DOUBTED,
     DELETED_FILES_STAY,
     HELD_FOOTAGE_FILLS_DISK,
     Clearing,
@@ -130,6 +131,39 @@ def test_folders_left_empty_go_and_those_a_recorder_may_use_stay(stored: Stored)
     assert there.rows() == []
     folders = [path for path in (there.volumes[0].path / "c-1").rglob("*") if path.is_dir()]
     assert len(folders) == 2  # the day and the hour of now
+
+
+def test_a_server_whose_clock_leaps_a_year_ahead_deletes_nothing_for_its_age_at_first(stored: Stored) -> None:
+    there = stored()
+    for minute in range(3):
+        there.record(NOW_US - 3 * DAY_US + minute * MINUTE_US)
+    settings = StorageSettings(reserve_mb=16, min_days=1, max_days=35)
+    keeper = Clearing(there.database, settings, there.clock, CollectorRegistry(), lambda _volume: PLENTY)
+    asyncio.run(keeper.round())
+    there.clock.leap(365 * DAY_US)
+    asyncio.run(keeper.round())
+    assert len(there.starts()) == 3
+    assert "Nothing is deleted for its age" in faults(there)[CLOCK_DOUBTED]
+    # Another keeper knows of it too, and after a day the clock is believed.
+    clear(there, min_days=1, max_days=35)
+    assert len(there.starts()) == 3
+    there.clock.us += DAY_US
+    clear(there, min_days=1, max_days=35)
+    assert there.starts() == []
+    assert CLOCK_DOUBTED not in faults(there)
+
+
+def test_a_server_whose_clock_is_set_right_again_goes_on_as_before(stored: Stored) -> None:
+    there = stored()
+    there.record(OLD)
+    there.record(NOW_US - 3 * DAY_US)
+    settings = StorageSettings(reserve_mb=16, min_days=1, max_days=100)
+    keeper = Clearing(there.database, settings, there.clock, CollectorRegistry(), lambda _volume: PLENTY)
+    for leap_us in (0, 365 * DAY_US, -365 * DAY_US):
+        there.clock.leap(leap_us)
+        asyncio.run(keeper.round())
+    assert len(there.starts()) == 2
+    assert faults(there) == {}
 
 
 def test_for_room_the_oldest_go_and_no_more_than_needed(stored: Stored) -> None:

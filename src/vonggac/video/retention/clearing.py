@@ -28,6 +28,7 @@ from vonggac.core.settings import StorageSettings
 from vonggac.video.archive import holds
 from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
 from vonggac.video.retention import deletion, expired, planning
+from vonggac.video.retention.clock_watch import ClockState, ClockWatch, doubt_words
 from vonggac.video.retention.planning import DAY_US, Days, Deletion, Queue
 from vonggac.video.spans import Span
 from vonggac.video.volumes import MountedVolume, VolumeLost
@@ -36,6 +37,7 @@ EVERY_S = 10.0
 BELOW_MINIMUM = "below_minimum"
 HELD_FOOTAGE_FILLS_DISK = "held_footage_fills_disk"
 DELETED_FILES_STAY = "deleted_files_stay"
+CLOCK_DOUBTED = "server_clock_doubted"
 _BATCH = 256
 """Recordings planned, unlinked and synced together: their folders are few, and each costs a sync."""
 _SLICE = 8
@@ -117,6 +119,7 @@ class Clearing:
         self._figures = _Figures(registry)
         self._free_bytes = free_bytes
         self._limit = RateLimit()
+        self._watch = ClockWatch()
         self._since: dict[uuid.UUID, int] = {}
         self._since_for: tuple[object, int] = (None, 0)
         self._stay: frozenset[tuple[uuid.UUID, str]] = frozenset()
@@ -131,7 +134,9 @@ class Clearing:
         allowance = _Round(self._clock.monotonic_ns() + _ROUND_NS)
         await self._remove(there, allowance)
         found = await self._database.query(read_archive, self._settings)
-        await self._delete(allowance, there, self._past_maximum, found)
+        clock = await self._look_at_clock()
+        if not clock.doubted:
+            await self._delete(allowance, there, self._past_maximum, found)
         filled = False
         if any(space.writable for space in spaces):
             # Read again: what was deleted just now may be enough.
@@ -139,7 +144,14 @@ class Clearing:
             # A share of its own: a long list of what is past its maximum must not keep recording from its room.
             allowance = _Round(self._clock.monotonic_ns() + _ROUND_NS)
             filled = await self._make_room(allowance, there, spaces, found)
-        await self._tell(found, lacking=filled)
+        await self._tell(found, clock, lacking=filled)
+
+    async def _look_at_clock(self) -> ClockState:
+        clock, was = self._clock, self._watch.doubted
+        state = await self._database.run(self._watch.look, clock.now_us(), clock.monotonic_ns())
+        if state.doubted and not was:
+            get_logger().warning("the server's clock is doubted", detail=doubt_words(state))
+        return state
 
     async def _make_room(
         self, allowance: _Round, there: dict[uuid.UUID, MountedVolume], spaces: Sequence[VolumeSpace], found: Archive
@@ -266,7 +278,7 @@ class Clearing:
 
     # What is wrong.
 
-    async def _tell(self, found: Archive, *, lacking: bool) -> None:
+    async def _tell(self, found: Archive, clock: ClockState, *, lacking: bool) -> None:
         """Raise and clear the faults of retention. Written only when they change: most rounds have no news."""
         files, held, short, standing = await self._database.query(self._examine, found)
         self._figures.waiting.set(files)
@@ -275,13 +287,14 @@ class Clearing:
             HELD_FOOTAGE_FILLS_DISK: _held_words(held) if lacking and held and not self._stay else "",
             BELOW_MINIMUM: _below_words(short) if short else "",
             DELETED_FILES_STAY: _stay_words(files, self._stay_words) if self._stay else "",
+            CLOCK_DOUBTED: doubt_words(clock),
         }
         if changed := {kind: detail for kind, detail in words.items() if detail != standing.get(kind, "")}:
             await self._database.run(_say, changed)
 
     def _examine(self, session: Session, found: Archive) -> tuple[int, int, list[ShortCamera], dict[str, str]]:
         files, _ = deletion.waiting_sums(session)
-        kinds = (HELD_FOOTAGE_FILLS_DISK, BELOW_MINIMUM, DELETED_FILES_STAY)
+        kinds = (HELD_FOOTAGE_FILLS_DISK, BELOW_MINIMUM, DELETED_FILES_STAY, CLOCK_DOUBTED)
         standing = {fault.kind: fault.detail for kind in kinds for fault in standing_faults(session, kind)}
         short = below_minimum(session, found.cameras, self._clock.now_us())
         return files, holds.held_bytes(session), short, standing
