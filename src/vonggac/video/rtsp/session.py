@@ -19,8 +19,9 @@ from vonggac.video.rtsp.depacketiser import Depacketiser
 from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
+from vonggac.video.rtsp.out_of_step import SHORTEST_SIGN, PassedOver, next_sign
 from vonggac.video.rtsp.refusals import other_transport, refusal
-from vonggac.video.rtsp.sound import SoundTrack, choose_sound
+from vonggac.video.rtsp.sound import SoundTrack, choose_sound, in_words
 from vonggac.video.rtsp.tracks import codec_of, depacketiser_for, nothing_to_record, recordable
 from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
 from vonggac.video.stream import AccessUnit, SoundUnit, VideoParameters
@@ -32,12 +33,9 @@ USER_AGENT = "VongGac"
 MAX_URL = 4096
 MAX_OUTPUT = 65_536
 """Bytes that wait to be sent: a camera that asks without reading our answers gets no further."""
-MAX_SKIPPED = 65_536
-"""Bytes between packets that are passed over, from one picture to the next, before the stream is given up."""
 
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
-_SHORTEST_SIGN = 9  # letters that begin a reply, "RTSP/1.0 "; of a packet five bytes are enough
 
 
 @dataclass(slots=True)
@@ -102,7 +100,7 @@ class RtspSession:
         self.next_keepalive_ns = 0
         """Monotonic clock at which the next sign of life is due, while playing."""
         self._keepalive_every_ns = DEFAULT_SESSION_TIMEOUT_S * 500_000_000
-        self._skipped = (0, 0)  # bytes passed over, since the access unit of this number
+        self._passed_over = PassedOver()
 
     @property
     def lower(self) -> LowerTransport:
@@ -195,9 +193,10 @@ class RtspSession:
             except RtspError:
                 if self.state != "playing":
                     raise
-                at, pos = pos, self._next_sign(view, pos, end)
-                self._pass_over(pos - at)
-                if end - pos < _SHORTEST_SIGN:
+                at, pos = pos, next_sign(view, pos, end, self._channels())
+                self._note("bytes between packets passed over")
+                self._passed_over.add(pos - at, self.access_units)
+                if end - pos < SHORTEST_SIGN:
                     break
                 continue
             if message is None:
@@ -429,8 +428,7 @@ class RtspSession:
             self.description.sound_refused = chosen if self._on_sound is not None else ""
             return
         media, parameters = chosen
-        layout = {1: "mono", 2: "stereo"}.get(parameters.channels, f"{parameters.channels} channels")
-        self.description.sound_offered = f"AAC, {parameters.sample_rate} Hz, {layout}"
+        self.description.sound_offered = in_words(parameters)
         if self._on_sound is None:
             return
         address = sdp.control_url(base, media.control) if media.control else ""
@@ -511,20 +509,10 @@ class RtspSession:
         else:
             self._note("packets on channels that were not set up")
 
-    def _next_sign(self, view: memoryview, pos: int, end: int) -> int:
-        """Return where something begins that looks like a packet of ours or a message, behind what is neither."""
+    def _channels(self) -> bytes:
+        """Return the channels on which packets come."""
         heard = self._sound_channels if self.sound is not None else ()
-        channels = re.escape(bytes((self._media_channel, self._rtcp_channel, *heard)))
-        found = re.compile(rb"RTSP/1\.[01] |\$[" + channels + rb"]..[\x80-\xbf]", re.DOTALL).search(view[:end], pos + 1)
-        return found.start() if found else max(pos, end - _SHORTEST_SIGN + 1)
-
-    def _pass_over(self, count: int) -> None:
-        """Note bytes that are no packet and no message; RtspError where they do not end."""
-        self._note("bytes between packets passed over")
-        before, number = self._skipped
-        self._skipped = (before if number == self.access_units else 0) + count, self.access_units
-        if self._skipped[0] > MAX_SKIPPED:
-            raise RtspError("protocol", "The camera sends bytes that are no RTSP: the stream has lost its step.")
+        return bytes((self._media_channel, self._rtcp_channel, *heard))
 
     def _note(self, oddity: str) -> None:
         if len(self.oddities) < 32:

@@ -33,6 +33,12 @@ def choose_sound(description: SessionDescription) -> tuple[Media, SoundParameter
     return why
 
 
+def in_words(parameters: SoundParameters) -> str:
+    """Return what sound a track has, for people."""
+    layout = {1: "mono", 2: "stereo"}.get(parameters.channels, f"{parameters.channels} channels")
+    return f"AAC, {parameters.sample_rate} Hz, {layout}"
+
+
 class SoundTrack:
     """Takes the packets and reports of one track of sound, and hands its frames over."""
 
