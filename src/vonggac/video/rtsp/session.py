@@ -405,13 +405,9 @@ class RtspSession:
         self._read_session(response.headers)
         self._media_channel, self._rtcp_channel = self._agreed_channels(response, 0)
         assert self._video is not None  # SETUP follows its description
-        wanted = self._wanted_sound
-        hand_over = self._on_access_unit if wanted is None else self._picture_beside_sound
+        hand_over = self._on_access_unit if self._wanted_sound is None else self._picture_beside_sound
         self._depacketiser = depacketiser_for(self._video, self._media_channel, hand_over, self.oddities)
-        if wanted is not None:
-            self.asked_for_sound = True
-            self._request("SETUP", wanted[0], ("Transport", self._wanted_transport(1)))
-        else:
+        if not self._ask_for_sound():
             self._play()
 
     def _play(self) -> None:
@@ -437,6 +433,22 @@ class RtspSession:
             return
         self._wanted_sound = address, SoundTrack(media, parameters, self._on_sound, self.oddities)
         self.description.left_out = tuple(one.name for one in description.media if one not in (self._video, media))
+
+    def _ask_for_sound(self) -> bool:
+        """Send the SETUP of the sound, where it is wanted and can be: its ports may be those that are one too many."""
+        if self._wanted_sound is None:
+            return False
+        try:
+            transport = self._wanted_transport(1)
+        except RtspError as error:
+            if error.reason != "refused":
+                raise  # the connection itself has broken
+            self._wanted_sound = None
+            self._leave_sound(str(error))
+            return False
+        self.asked_for_sound = True
+        self._request("SETUP", self._wanted_sound[0], ("Transport", transport))
+        return True
 
     def _on_sound_setup(self, response: Response) -> None:
         assert self._wanted_sound is not None
