@@ -75,6 +75,17 @@ def test_a_sound_clock_that_jumps_is_placed_anew_and_one_that_runs_wrong_is_held
     assert abs(ends_of(placed) - 960 * FRAME) < RATE // 10
 
 
+def test_what_becomes_known_of_the_first_frames_while_they_wait_moves_them_and_leaves_no_hole() -> None:
+    # The first two were placed by when they arrived, a picture too early; then the camera's reports came.
+    first = [frame(number, shift=-6000 if number < 2 else 0) for number in range(16)]
+    placer = SoundPlacer()
+    placed = place(placer, first, 0, SECOND)
+    assert placed is not None
+    assert placed.frames.base_decode_time == 0
+    assert set(placed.frames.durations) == {FRAME}
+    assert (len(placed.data), placer.left_out) == (16, 0)
+
+
 def test_sound_before_the_pictures_or_after_a_hole_in_them_begins_with_them() -> None:
     placer = SoundPlacer()
     early = [frame(0, shift=-9000), frame(1, shift=-9000), frame(2, shift=-9000)]

@@ -2,7 +2,8 @@
 
 A piece takes what has come of the sound up to its end: what is late stands in the next one, at its own time. Frames
 follow each other by the camera's own count of samples; only where that parts from the time of the pictures by more
-than is heard do they get another place, and silence or a few lost frames make up for it.
+than is heard do they get another place, and silence or a few lost frames make up for it. At the beginning of a run
+that is not needed: what is known of the place of the newest frame holds for those before it, which have waited.
 """
 
 from __future__ import annotations
@@ -69,10 +70,15 @@ class SoundPlacer:
         times: list[int] = []
         data: list[bytes] = []
         waiting = self._waiting
+        newest = waiting[-1] if self._end is None and waiting else None
         while waiting and waiting[0].pts - origin_pts < ends:
             unit = waiting.popleft()
-            media = unit.pts - origin_pts
-            at = self._place(unit, media * rate // VIDEO_TIMESCALE, rate, apart=rate if loose else rate // _APART_PARTS)
+            known = (unit.pts - origin_pts) * rate // VIDEO_TIMESCALE
+            if newest is not None:
+                # Since this frame came, the camera may have said what belongs together, or more arrivals have.
+                counted = (newest.pts - origin_pts) * rate // VIDEO_TIMESCALE - (newest.time - unit.time)
+                known = counted if abs(counted - known) <= rate else known
+            at = self._place(unit, known, apart=rate if loose else rate // _APART_PARTS)
             earliest = max(self._end or 0, least * rate // VIDEO_TIMESCALE)
             if at < earliest - step // 2:
                 self.left_out += 1
@@ -87,7 +93,7 @@ class SoundPlacer:
         sizes = [len(one) for one in data]
         return PlacedSound(SoundFrames(times[0], durations, sizes), data, sum(sizes))
 
-    def _place(self, unit: SoundUnit, at: int, rate: int, *, apart: int) -> int:
+    def _place(self, unit: SoundUnit, at: int, *, apart: int) -> int:
         """Return where a frame begins: after the one before by the camera's own count, unless that leads astray."""
         if self._end is None:
             return at

@@ -474,9 +474,11 @@ class RtspSession:
         self._note(self.description.sound_refused)
 
     def _picture_beside_sound(self, unit: AccessUnit) -> None:
-        if self.sound is not None:
-            self.sound.picture_came(unit.pts, unit.arrived_ns)
+        # The camera's stamp: who takes the picture may mend it.
+        pts, arrived_ns = unit.pts, unit.arrived_ns
         self._on_access_unit(unit)
+        if self.sound is not None:
+            self.sound.picture_came(pts, arrived_ns)
 
     def _read_session(self, headers: Headers) -> None:
         """Read the Session header (RFC 2326 §12.37); cameras put spaces and quotes where none belong."""
