@@ -76,8 +76,10 @@ class CameraConnection:
         now_us: Callable[[], int],
         limit: RateLimit,
         rng: random.Random,
+        on_plays: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`on_plays` is called when the stream has begun to play and when it has ended: see `plays`."""
         self.source = source
         self.track = track
         self.state = CameraState(since_us=now_us())
@@ -86,6 +88,7 @@ class CameraConnection:
         self._now_us = now_us
         self._limit = limit
         self._rng = rng
+        self._on_plays = on_plays
         self._sleep = sleep
         self._log = get_logger()
         self._stream = PlayedStream(
@@ -131,6 +134,11 @@ class CameraConnection:
             self._look_for_sound(connection.session)
 
     @property
+    def plays(self) -> bool:
+        """Whether the camera plays its main stream to us."""
+        return self._stream.connection is not None
+
+    @property
     def sender_report(self) -> ArrivedReport | None:
         """What the camera last said of its clock on this connection."""
         connection = self._stream.connection
@@ -163,11 +171,13 @@ class CameraConnection:
     def _playing(self, connection: RtspConnection) -> None:
         if refused := connection.session.description.sound_refused:
             self._sound_left_out(refused)
+        self._on_plays()
 
     def _closed(self, connection: RtspConnection) -> None:
         self._kept_until_us = 0
         if connection.left_behind:
             self._kept_until_us = self._now_us() + connection.session.description.session_timeout_s * 1_000_000
+        self._on_plays()
 
     # Sound: whatever is wrong with it, the pictures are recorded without.
 
