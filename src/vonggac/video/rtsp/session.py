@@ -20,10 +20,11 @@ from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedRep
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
 from vonggac.video.rtsp.out_of_step import SHORTEST_SIGN, PassedOver, next_sign
-from vonggac.video.rtsp.refusals import other_transport, refusal
+from vonggac.video.rtsp.refusals import refusal
+from vonggac.video.rtsp.setup import agreed_transport, wanted_transport
 from vonggac.video.rtsp.sound import SoundTrack, choose_sound, in_words
 from vonggac.video.rtsp.tracks import codec_of, depacketiser_for, nothing_to_record, recordable
-from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
+from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session
 from vonggac.video.stream import AccessUnit, SoundUnit, VideoParameters
 
 State = Literal["new", "connecting", "playing", "closing", "closed"]
@@ -377,29 +378,13 @@ class RtspSession:
         self._request("SETUP", self._track, ("Transport", self._wanted_transport(0)))
 
     def _wanted_transport(self, track: int) -> str:
-        """Return the Transport header of the SETUP of a track, counted from 0."""
-        if self._client_ports is None:
-            return f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"
-        first, second = self._client_ports()
-        return f"RTP/AVP;unicast;client_port={first}-{second}"
+        return wanted_transport(track, self._client_ports() if self._client_ports is not None else None)
 
     def _agreed_channels(self, response: Response, track: int) -> tuple[int, int]:
-        """Read the answer to the SETUP of a track: on which channels its packets come, over UDP as we frame them."""
-        offered = parse_transports(response.headers.get("Transport") or "")
-        agreed = next((one for one in offered if one.lower == self.lower), offered[0] if offered else Transport(""))
-        if agreed.lower not in (self.lower, ""):
-            raise other_transport(agreed.lower)
+        """Note what the camera answers to the SETUP of a track; return the channels of its packets."""
+        agreed, channels = agreed_transport(response.headers.get("Transport"), self.lower, track, self._note)
         self.transports.append(agreed)
-        ours = 2 * track, 2 * track + 1
-        if self.lower == "udp":
-            if agreed.server_ports is None:
-                self._note("no server ports in the reply to SETUP")
-            return ours
-        if agreed.channels is None:
-            self._note(f"no channels in the reply to SETUP, taken for {ours[0]} and {ours[1]}")
-        elif agreed.channels != ours:
-            self._note("other channels than we asked for")
-        return agreed.channels or ours
+        return channels
 
     def _on_setup(self, response: Response) -> None:
         self._read_session(response.headers)
