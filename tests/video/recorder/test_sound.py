@@ -53,6 +53,16 @@ def test_what_is_heard_after_the_piece_waits_for_the_next() -> None:
     assert place(placer, [], 4 * SECOND, 6 * SECOND) is None
 
 
+def test_a_frame_or_two_that_are_told_elsewhere_by_accident_stay_in_their_turn_and_none_is_left_out() -> None:
+    placer = SoundPlacer()
+    place(placer, [frame(number) for number in range(16)], 0, SECOND)
+    second = [frame(number, shift=-9000 if number in (20, 21) else 0) for number in range(16, 31)]
+    placed = place(placer, second, SECOND, 2 * SECOND)
+    assert placed is not None
+    assert set(placed.frames.durations) == {FRAME}
+    assert (len(placed.data), placer.left_out) == (15, 0)
+
+
 def test_lost_frames_leave_their_time_empty() -> None:
     placed = place(SoundPlacer(), [frame(number) for number in (0, 1, 5, 6)], 0, SECOND)
     assert placed is not None
