@@ -153,6 +153,8 @@ def test_a_new_address_keeps_the_credentials_unless_it_brings_its_own(database: 
     edited(database, box, "a", forget_credentials=True)
     assert url() == "rtsp://192.0.2.2/y"
     edited(database, box, "a", sub_address=split_address("rtsp://192.0.2.2/sub"))
+    with pytest.raises(Invalid, match="same address as the main stream"):
+        edited(database, box, "a", address=split_address("rtsp://192.0.2.2/sub"))
     assert edited(database, box, "a", sub_address=StreamAddress("")) == ["sub_url"]
 
 
@@ -278,6 +280,7 @@ def test_a_failed_addition_leaves_neither_rows_nor_events(database: Database, bo
         ({"latitude": "108.3", "longitude": "11.7"}, "swapped"),
         ({"latitude": "11.7", "longitude": "181"}, "between -180 and 180"),
         ({"sub_url": "ftp://x"}, "must begin with rtsp"),
+        ({"sub_url": "rtsp://admin:pw@h/"}, "same address as the main stream"),
     ],
 )
 def test_a_camera_that_breaks_a_rule_is_refused_in_plain_words(fields: dict[str, str], words: str) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from vonggac.video.check import ADVICE, CheckReport, Findings, StreamMeasurement, describe_sps
 from vonggac.video.check_command import as_data, concerns, lasting, sentences
-from vonggac.video.rtsp import Reason
+from vonggac.video.check_sub import sub_address, sub_concerns, sub_sentence
+from vonggac.video.rtsp import CameraAddress, Reason
 from vonggac.video.stream import AccessUnit, VideoParameters
 
 SPS = bytes.fromhex("6742c00cda05067e7840000003004000000783c50aa8")
@@ -226,6 +227,34 @@ def test_a_wrong_clock_lost_packets_and_an_open_password_are_told_with_advice() 
     assert "Digest" in found["log-in"].advice
     assert ("clock", "the camera's is 3.2 s slow") in sentences(report)
     assert concerns(replace(report, log_in="Digest MD5", lost_packets=0, clock_offset_us=900_000)) == []
+
+
+def test_a_sub_stream_is_told_in_a_line_and_judged_for_a_wall_of_many_tiles() -> None:
+    main = CheckReport("rtsp://x/", findings=replace(measured(stream(151)), width=1280, height=720))
+    good = CheckReport("rtsp://x/sub", findings=measured(stream(151)))
+    assert sub_sentence(good) == (
+        "H.264 Constrained Baseline, 320 × 180, 15 pictures a second, a key frame every 1.0 s, 0.12 Mbit/s"
+    )
+    assert sub_concerns(main, good) == []
+    bad = replace(measured(stream(151, group=90)), codec="H.265", width=1280, height=720)
+    found = {concern.kind: concern for concern in sub_concerns(main, CheckReport("rtsp://x/sub", findings=bad))}
+    assert list(found) == ["sub-stream-codec", "sub-stream-size", "sub-stream-key-frames"]
+    assert "as large as its main stream (1280 × 720)" in found["sub-stream-size"].words
+    refused = CheckReport("rtsp://x/sub")
+    refused.fail("refused", "The camera has no room for another viewer.")
+    (concern,) = sub_concerns(main, refused)
+    assert concern.words == "Its sub-stream cannot be played: The camera has no room for another viewer."
+    assert sub_sentence(refused) == "cannot be played: The camera has no room for another viewer."
+    main.fail("closed", "The camera has closed the connection.")
+    (concern,) = sub_concerns(main, good)
+    assert "may not stand both at once" in concern.words
+
+
+def test_a_sub_stream_on_the_same_host_is_logged_in_to_as_the_main_stream_is() -> None:
+    main = CameraAddress.parse("rtsp://admin:pw@Camera.local:8554/main")
+    assert sub_address("rtsp://camera.local/sub", main).username == "admin"
+    assert sub_address("rtsp://other:x@camera.local/sub", main).username == "other"
+    assert sub_address("rtsp://192.0.2.1/sub", main).username is None
 
 
 @pytest.mark.parametrize(

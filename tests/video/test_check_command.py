@@ -101,6 +101,30 @@ def test_a_camera_of_h265_is_told_as_one(
     assert picture.read_bytes()[:2] == b"\xff\xd8"
 
 
+def test_a_sub_stream_is_looked_at_beside_the_main_one(
+    gst_server: Callable[..., Any], numbered_clip: Callable[..., Path]
+) -> None:
+    main = numbered_clip(width=640, height=360, fps=15, seconds=10, group_seconds=1, bits_per_second=600_000)
+    small = numbered_clip(width=320, height=180, fps=15, seconds=10, group_seconds=1, bits_per_second=400_000)
+    server = gst_server([main, small], user="admin", password=SECRET)
+    base = f"rtsp://127.0.0.1:{server.port}"
+    done = check(server.url(1), "--sub-url", f"{base}/cam/2", "--seconds", 3)
+    assert done.exit_code == 0, done.output
+    assert (
+        "sub-stream  H.264 Constrained Baseline, 320 × 180, 15 pictures a second, a key frame every 1.0 s"
+        in done.output
+    )
+    assert done.output.endswith("This camera can be recorded.\n")
+    missing = check(server.url(1), "--sub-url", f"{base}/cam/9", "--seconds", 1)
+    assert missing.exit_code == 0, "the main stream is what counts"
+    assert "! Its sub-stream cannot be played: The camera has no such stream" in missing.output
+    found = json.loads(check(server.url(1), "--sub-url", f"{base}/cam/2", "--seconds", 1, "--json").stdout)
+    assert (found["sub_stream"]["usable"], found["sub_stream"]["findings"]["width"]) == (True, 320)
+    alone = check(f"{base}/cam/9", "--sub-url", f"{base}/cam/2", "--seconds", 1)
+    assert alone.exit_code == 1
+    assert "sub-stream" not in alone.output
+
+
 def test_a_program_reads_the_same_as_json(camera: Any, tmp_path: Path) -> None:
     password = tmp_path / "password.txt"
     password.write_text(SECRET)

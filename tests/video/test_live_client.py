@@ -11,7 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vonggac.video.live_client import LINE_LIMIT, PICTURE_LIMIT, LiveError, LivePicture, encode_parameters, pictures
+from vonggac.core import presence
+from vonggac.video.live_client import (
+    LINE_LIMIT,
+    PICTURE_LIMIT,
+    LiveError,
+    LivePicture,
+    NoSubStream,
+    SubUnavailable,
+    address_of,
+    encode_parameters,
+    pictures,
+)
+from vonggac.video.models import CameraStatus
 from vonggac.video.stream import VideoParameters
 
 CAMERA = uuid.UUID(int=1)
@@ -65,6 +77,35 @@ def test_pictures_come_with_the_parameters_that_were_said_last(tmp_path):
 def test_an_answer_that_is_no_picture_is_told_in_words(tmp_path, answer):
     with pytest.raises(LiveError):
         watch(tmp_path, answer)
+
+
+def test_why_a_sub_stream_cannot_be_had_is_told_also_after_pictures(tmp_path):
+    line = b'{"error":"sub_unavailable","reason":"refused","detail":"The camera has no room.","retry_s":12.5}\n'
+    for answer in (line, HEAD + b"\0\0\0\1e" + line):
+        with pytest.raises(SubUnavailable, match="has no room") as told:
+            watch(tmp_path, answer)
+        assert (told.value.reason, told.value.retry_s) == ("refused", 12.5)
+    with pytest.raises(NoSubStream):
+        watch(tmp_path, b'{"error":"no_sub_stream"}\n')
+    with pytest.raises(LiveError, match="something else"):
+        watch(tmp_path, b'{"error":"sub_unavailable"}\n')
+    with pytest.raises(LiveError, match="a later version's"):
+        watch(tmp_path, b'{"error":"a later version\'s"}\n')
+
+
+def test_a_cameras_recorder_is_found_while_it_lives(stored):
+    archive = stored()
+    with archive.database.write() as session:
+        (camera_id, _) = archive.camera_ids
+        assert address_of(session, camera_id) is None
+        row = CameraStatus(camera_id=camera_id, recorder="recorder-2", state="recording", since_us=0, updated_us=0)
+        session.add(row)
+        presence.appear(session, "recorder", address="unix:/first")
+        assert address_of(session, camera_id) is None
+        presence.appear(session, "recorder-2", address="unix:/second")
+        assert address_of(session, camera_id) == "unix:/second"
+        presence.disappear(session, "recorder-2")
+        assert address_of(session, camera_id) is None
 
 
 def test_a_recorder_that_breaks_off_within_a_picture_is_an_error(tmp_path):

@@ -87,12 +87,14 @@ def new_camera(
     address = split_address(url)
     travels, pin = camera_transport(transport or "tcp"), tls_pin(tls_fingerprint)
     check_transport(travels, address.url, pin)
+    sub_address = split_address(sub_url) if sub_url.strip() else None
+    check_streams(address.url, sub_address.url if sub_address is not None else "")
     return NewCamera(
         name=camera_name(name),
         address=address,
         unit_id=unit_id,
         kind=camera_kind(kind or "overview"),
-        sub_address=split_address(sub_url) if sub_url.strip() else None,
+        sub_address=sub_address,
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
         transport=travels,
@@ -152,6 +154,12 @@ def check_transport(transport: Transport, url: str, tls_fingerprint: str) -> Non
         raise Invalid("Over UDP the pictures of an rtsps:// camera would travel open. Use tcp, or rtsp://.")
     if tls_fingerprint and not secure:
         raise Invalid("Only an rtsps:// address has a certificate to pin.")
+
+
+def check_streams(url: str, sub_url: str) -> None:
+    """Refuse with Invalid one address for both streams: it would only cost the camera a second session."""
+    if url == sub_url:
+        raise Invalid("The sub-stream has the same address as the main stream. Give that of the small one, or none.")
 
 
 def camera_position(latitude: str | float | None, longitude: str | float | None) -> tuple[float, float] | None:

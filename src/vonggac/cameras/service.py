@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import events
 from vonggac.cameras.address import Credentials, StreamAddress, host_of, join_address
 from vonggac.cameras.models import Camera
-from vonggac.cameras.schemas import CameraChanges, NewCamera, Transport, camera_transport, check_days, check_transport
+from vonggac.cameras.schemas import (
+    CameraChanges,
+    NewCamera,
+    Transport,
+    camera_transport,
+    check_days,
+    check_streams,
+    check_transport,
+)
 from vonggac.core import text
 from vonggac.core.clock import utc_now
 from vonggac.core.errors import Invalid, NotFound, VonggacError
@@ -137,6 +145,8 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
     if {"url", "transport", "tls_fingerprint"} & set(changed):
         travels = camera_transport(wanted.get("transport", camera.transport))
         check_transport(travels, wanted["url"], wanted.get("tls_fingerprint", camera.tls_fingerprint))
+    if {"url", "sub_url"} & set(changed):
+        check_streams(wanted["url"], wanted["sub_url"])
     sealed = _sealable(streams)
     if sealed != before:
         wanted["secret"] = _seal(sealed, camera.id, box)

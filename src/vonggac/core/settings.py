@@ -112,6 +112,13 @@ class RecorderSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             ge=1, le=1000, description="Cameras being connected to at the same moment; one that hangs loses its turn."
         ),
     ] = 16
+    sub_streams: Annotated[
+        Literal["watched", "always"],
+        Meta(
+            description="When the cameras' sub-streams are played: while somebody watches them, or always, so that "
+            "the first picture is there at once. They are never recorded."
+        ),
+    ] = "watched"
     write_queue_mb: Annotated[
         int,
         Meta(ge=8, le=65536, description="What may wait for a slow disk, all cameras together, in megabytes."),

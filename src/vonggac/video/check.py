@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.mp4 import UnusableParameters, codec_string, init_segment
-from vonggac.video.recorder.connection import ASSUMED_BITS_PER_S
+from vonggac.video.recorder.played_stream import ASSUMED_BITS_PER_S
 from vonggac.video.recorder.stamps import JUMP_TICKS
 from vonggac.video.rtsp import (
     CameraAddress,

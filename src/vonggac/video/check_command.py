@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,16 @@ from vonggac.cameras.schemas import TRANSPORTS, check_transport, tls_pin
 from vonggac.core.commands import emit, json_option
 from vonggac.core.errors import Invalid, VonggacError
 from vonggac.video.check import CheckReport, Findings, Step, check_camera
+from vonggac.video.check_sub import RAREST_KEY_S, Concern, check_both, sub_address, sub_concerns, sub_sentence
 from vonggac.video.rtsp import CameraAddress, LowerTransport
 
 RATE_TOLERANCE = 0.05
 """Declared and sent frame rate may differ by this share."""
-RAREST_KEY_S = 4.0
-"""Key frames further apart make clips inexact and the first live picture late."""
 WANTED_KEY_S = 2
 CLOCK_TOLERANCE_US = 1_000_000
 LONGEST_S = 3600
 
 _PASSWORD_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """What is recorded all the same, but ought to be better."""
-
-    kind: str
-    words: str
-    advice: str
 
 
 @click.command(short_help="Connect to a camera and say what is found.")
@@ -53,6 +43,7 @@ class Concern:
 @click.option(
     "--tls-fingerprint", default="", metavar="SHA256", help="The certificate that an rtsps:// camera must show."
 )
+@click.option("--sub-url", default="", metavar="URL", help="Also look at this sub-stream of it, both at once.")
 @click.option("--user", default="", help="User name, when it is not in URL.")
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the password.")
 @click.option(
@@ -67,6 +58,7 @@ def check(
     seconds: float,
     transport: LowerTransport,
     tls_fingerprint: str,
+    sub_url: str,
     user: str,
     password_file: Path | None,
     picture: Path | None,
@@ -79,10 +71,14 @@ def check(
     status 0 when the camera can be recorded, 1 when not. Of an rtsps:// camera its certificate is told, too, believed
     or not, with the fingerprint by which it can be pinned (--tls-fingerprint).
 
+    A sub-stream (--sub-url) is played beside it from its first picture on, as it is while somebody watches, and told
+    in one line; on the same host it is logged in to in the same way. It does not change the exit status.
+
     \b
     Examples:
       vonggac camera check rtsp://192.0.2.10/stream1 --user admin --password-file password.txt
       vonggac camera check "rtsp://admin:secret@192.0.2.11:554/live?ch=1" --seconds 60 --picture gate.jpg
+      vonggac camera check rtsp://192.0.2.10/stream1 --sub-url rtsp://192.0.2.10/stream2 --user admin
       vonggac camera check rtsp://192.0.2.12/stream1 --transport udp
       vonggac camera check rtsps://192.0.2.13/stream1
     """
@@ -99,21 +95,23 @@ def check(
 
     if not as_json:
         click.echo(f"Checking {address.redacted} (RTP over {transport.upper()})")
-    report = uvloop.run(
-        check_camera(
-            address,
-            seconds=seconds,
-            transport=transport,
-            tls_fingerprint=pinned,
-            tell=(lambda step: None) if as_json else tell,
-        )
-    )
-    found = concerns(report)
+    how: dict[str, Any] = {
+        "seconds": seconds,
+        "transport": transport,
+        "tls_fingerprint": pinned,
+        "tell": (lambda step: None) if as_json else tell,
+    }
+    beside: CheckReport | None = None
+    if sub_url:
+        report, beside = uvloop.run(check_both(address, sub_address(sub_url, address), **how))
+    else:
+        report = uvloop.run(check_camera(address, **how))
+    found = concerns(report) + (sub_concerns(report, beside) if beside is not None else [])
     picture_fault = _keep_picture(report, picture) if picture is not None else ""
     if as_json:
-        emit(as_data(report, found, picture if not picture_fault else None))
+        emit(as_data(report, found, picture if not picture_fault else None, beside))
     else:
-        _print(report, found)
+        _print(report, found, beside)
         if picture is not None and report.key_frame is not None and not picture_fault:
             click.echo(f"\nThe first key frame is in {picture}.")
     if picture_fault:
@@ -256,15 +254,14 @@ def lasting(us: int) -> str:
     return f"{seconds / 86_400 / 365.25:.1f} years"
 
 
-def as_data(report: CheckReport, found: list[Concern], picture: Path | None) -> dict[str, Any]:
-    """Return a report for programs."""
-    failure = None
-    if not report.usable:
-        failure = {"reason": report.reason, "message": report.failure, "advice": report.advice}
+def as_data(
+    report: CheckReport, found: list[Concern], picture: Path | None, beside: CheckReport | None = None
+) -> dict[str, Any]:
+    """Return a report for programs; `beside` is that of the sub-stream."""
     return {
         "url": report.address,
         "usable": report.usable,
-        "failure": failure,
+        "failure": _failure(report),
         "steps": report.steps,
         "server": report.server,
         "log_in": report.log_in,
@@ -279,7 +276,23 @@ def as_data(report: CheckReport, found: list[Concern], picture: Path | None) -> 
         "oddities": report.oddities,
         "warnings": found,
         "picture": picture if report.key_frame is not None else None,
+        "sub_stream": None
+        if beside is None
+        else {
+            "url": beside.address,
+            "usable": beside.usable,
+            "failure": _failure(beside),
+            "findings": None if beside.findings is None else asdict(beside.findings),
+            "packets": beside.packets,
+            "lost_packets": beside.lost_packets,
+        },
     }
+
+
+def _failure(report: CheckReport) -> dict[str, Any] | None:
+    if report.usable:
+        return None
+    return {"reason": report.reason, "message": report.failure, "advice": report.advice}
 
 
 def _address(url: str, user: str, password_file: Path | None) -> CameraAddress:
@@ -316,11 +329,14 @@ def _keep_picture(report: CheckReport, path: Path) -> str:
     return ""
 
 
-def _print(report: CheckReport, found: list[Concern]) -> None:
+def _print(report: CheckReport, found: list[Concern], beside: CheckReport | None) -> None:
     if report.failure:
         click.echo(f"{click.style('✗', fg='red')} {report.failure}")
         click.echo(f"  → {report.advice}")
-    if lines := sentences(report):
+    lines = sentences(report)
+    if beside is not None:
+        lines.append(("sub-stream", sub_sentence(beside)))
+    if lines:
         click.echo()
     for label, words in lines:
         click.echo(f"{label:<12}{words}")

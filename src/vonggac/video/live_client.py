@@ -1,7 +1,8 @@
 """Asking a recorder for pictures: the other end of `recorder.live`.
 
 The protocol on the recorder's address (`unix:PATH`): one request a connection, a line of JSON; then messages, each a
-line of JSON that says in `size` how many bytes follow it.
+line of JSON that says in `size` how many bytes follow it. Where a sub-stream was asked for, a line with `error` may
+come at any time, and is the last.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import contextlib
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from sqlalchemy.orm import Session
 
+from vonggac.core import presence
 from vonggac.core.errors import VonggacError
+from vonggac.video.models import CameraStatus
 from vonggac.video.stream import VideoParameters
 
 LINE_LIMIT = 64 * 1024
@@ -25,6 +29,24 @@ PICTURE_LIMIT = 16 << 20
 
 class LiveError(VonggacError):
     """The recorder cannot be reached or answered something else than pictures."""
+
+
+class NoSubStream(LiveError):
+    """The camera has no sub-stream."""
+
+
+class SubUnavailable(LiveError):
+    """The camera has a sub-stream, and it cannot be had now; the words say why. The main stream is another matter."""
+
+    def __init__(self, reason: str, detail: str, retry_s: float = 0.0) -> None:
+        """`reason` as of a gap. `retry_s`: the recorder asks the camera no sooner than after so long; 0: unknown."""
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.retry_s = retry_s
+
+
+Stream = Literal["main", "sub"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +63,26 @@ class LivePicture:
 KeyFrame = LivePicture
 
 
-async def latest_key_frame(address: str, camera_id: uuid.UUID, timeout: float = 5.0) -> KeyFrame | None:
-    """Return the newest key frame of a camera, None when the recorder has none; LiveError when it does not answer."""
+def address_of(session: Session, camera_id: uuid.UUID) -> str | None:
+    """Return the address of the recorder that has a camera; None when there is none, or it is gone."""
+    status = session.get(CameraStatus, camera_id)
+    if status is None:
+        return None
+    running = presence.alive(session, status.recorder)
+    return next((role.address for role in running if role.name == status.recorder and role.address), None)
+
+
+async def latest_key_frame(
+    address: str, camera_id: uuid.UUID, timeout: float = 5.0, stream: Stream = "main"
+) -> KeyFrame | None:
+    """Return the newest key frame of a camera, None when the recorder has none; LiveError when it does not answer.
+
+    A sub-stream that nobody watches is opened for it and its first key frame waited for: NoSubStream, SubUnavailable.
+    """
     try:
         async with asyncio.timeout(timeout):
             async with contextlib.aclosing(
-                _pictures(address, {"want": "key_frame", "camera": camera_id.hex})
+                _pictures(address, {"want": "key_frame", "camera": camera_id.hex, "stream": stream})
             ) as source:
                 async for picture in source:
                     return picture
@@ -55,12 +91,16 @@ async def latest_key_frame(address: str, camera_id: uuid.UUID, timeout: float = 
     return None
 
 
-async def pictures(address: str, camera_id: uuid.UUID, idle_timeout: float = 30.0) -> AsyncGenerator[LivePicture, None]:
+async def pictures(
+    address: str, camera_id: uuid.UUID, idle_timeout: float = 30.0, stream: Stream = "main"
+) -> AsyncGenerator[LivePicture, None]:
     """Yield a camera's pictures live, first those since its last key frame; ends when the camera goes away.
 
-    A reader that is too slow misses pictures up to the next key frame, never more than it can hold.
+    A reader that is too slow misses pictures up to the next key frame, never more than it can hold. Whoever watches
+    the sub-stream first has it opened: NoSubStream where there is none, SubUnavailable where it cannot be had, also
+    later. A camera that is away for moments only leaves a pause.
     """
-    request = {"want": "pictures", "camera": camera_id.hex}
+    request = {"want": "pictures", "camera": camera_id.hex, "stream": stream}
     async with contextlib.aclosing(_pictures(address, request, idle_timeout)) as source:
         async for picture in source:
             yield picture
@@ -85,6 +125,8 @@ async def _pictures(
                 if not line:
                     return
                 head = msgspec.json.decode(line, type=dict[str, Any])
+                if "error" in head:
+                    raise _refusal(head)
                 size = int(head.get("size", 0))
                 if not 0 <= size <= PICTURE_LIMIT:
                     raise LiveError(f"The recorder at {address} announced a picture of {size} bytes.")
@@ -103,6 +145,14 @@ async def _pictures(
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+def _refusal(head: dict[str, Any]) -> LiveError:
+    if head["error"] == "sub_unavailable":
+        return SubUnavailable(str(head["reason"]), str(head["detail"]), float(head.get("retry_s", 0)))
+    if head["error"] == "no_sub_stream":
+        return NoSubStream("The camera has no sub-stream.")
+    return LiveError(f"The recorder answers: {str(head['error'])[:100]}.")
 
 
 def encode_parameters(parameters: VideoParameters) -> dict[str, Any]:

@@ -53,6 +53,16 @@ def test_what_is_heard_after_the_piece_waits_for_the_next() -> None:
     assert place(placer, [], 4 * SECOND, 6 * SECOND) is None
 
 
+def test_a_frame_or_two_that_are_told_elsewhere_by_accident_stay_in_their_turn_and_none_is_left_out() -> None:
+    placer = SoundPlacer()
+    place(placer, [frame(number) for number in range(16)], 0, SECOND)
+    second = [frame(number, shift=-9000 if number in (20, 21) else 0) for number in range(16, 31)]
+    placed = place(placer, second, SECOND, 2 * SECOND)
+    assert placed is not None
+    assert set(placed.frames.durations) == {FRAME}
+    assert (len(placed.data), placer.left_out) == (15, 0)
+
+
 def test_lost_frames_leave_their_time_empty() -> None:
     placed = place(SoundPlacer(), [frame(number) for number in (0, 1, 5, 6)], 0, SECOND)
     assert placed is not None
@@ -73,6 +83,17 @@ def test_a_sound_clock_that_jumps_is_placed_anew_and_one_that_runs_wrong_is_held
         placed = place(fast, frames, second * SECOND * FRAME // 1000, (second + 1) * SECOND * FRAME // 1000)
     assert placed is not None
     assert abs(ends_of(placed) - 960 * FRAME) < RATE // 10
+
+
+def test_what_becomes_known_of_the_first_frames_while_they_wait_moves_them_and_leaves_no_hole() -> None:
+    # The first two were placed by when they arrived, a picture too early; then the camera's reports came.
+    first = [frame(number, shift=-6000 if number < 2 else 0) for number in range(16)]
+    placer = SoundPlacer()
+    placed = place(placer, first, 0, SECOND)
+    assert placed is not None
+    assert placed.frames.base_decode_time == 0
+    assert set(placed.frames.durations) == {FRAME}
+    assert (len(placed.data), placer.left_out) == (16, 0)
 
 
 def test_sound_before_the_pictures_or_after_a_hole_in_them_begins_with_them() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from peers.aac import DESCRIBED, Sender
 from peers.rtsp_talk import Talk
+from vonggac.video.rtsp.sound import EARLY_FRAMES
 
 SECOND = 1_000_000_000
 AUDIO = DESCRIBED.removeprefix("v=0\r\n") + "a=control:trackID=2\r\n"
@@ -80,6 +81,17 @@ def test_sound_comes_through_between_the_packets_of_a_picture(rtp: Any, talk: He
     assert [one.data for one in talk.sound] == [bytes([number + 1]) for number in range(60)]
     assert talk.session.description.sound is not None
     assert talk.session.description.left_out == ()
+
+
+def test_sound_that_comes_before_the_first_picture_waits_for_it_and_is_bounded(rtp: Any, talk: Heard) -> None:
+    talk.play()
+    pictures, sound = Camera(rtp), Sender()
+    for number in range(100):
+        talk.packets(2, sound.frames(1024 * number, bytes([number])), now_ns=number * 64_000_000)
+    assert talk.sound == []
+    talk.say(pictures.picture(0) + pictures.picture(1), 100 * 64_000_000)
+    assert [one.data for one in talk.sound] == [bytes([number]) for number in range(100 - EARLY_FRAMES, 100)]
+    assert [one.pts for one in talk.sound[-2:]] == pytest.approx([-2 * 5760, -5760], abs=1)
 
 
 def test_reports_place_the_sound_exactly_wherever_its_time_begins(rtp: Any, talk: Heard) -> None:

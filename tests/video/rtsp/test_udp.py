@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from peers.aac import DESCRIBED
 from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, RtspSession
 from vonggac.video.rtsp.client import MIN_BUFFER
 from vonggac.video.rtsp.datagrams import DatagramPair
 
 SECOND = 1_000_000_000
+SOUND_SDP = DESCRIBED.removeprefix("v=0\r\n") + "a=control:trackID=2\r\n"
 
 
 def address(port: int) -> CameraAddress:
@@ -368,6 +370,50 @@ def test_a_machine_without_a_free_port_says_so(run_loop, scripted_camera, sdp_te
     error = run_loop(enter())
     assert error.reason == "refused"
     assert "UDP port" in str(error)
+
+
+@pytest.mark.slow
+def test_where_no_port_is_left_for_the_sound_the_pictures_come_without_it(
+    run_loop, scripted_camera, sdp_text, rtp, no_files_left
+):
+    packets = packets_of(rtp, 20)
+    asked = []
+
+    async def script(camera):
+        with ports() as pair:
+            server = "-".join(str(sock.getsockname()[1]) for sock in pair)
+            while "PLAY" not in asked:
+                method, _, headers = await camera.request()
+                asked.append(method)
+                extra = []
+                if method == "SETUP":
+                    no_files_left()  # the pictures have their ports
+                    rtp_port = int(headers["transport"].partition("client_port=")[2].partition("-")[0])
+                    extra = [f"Transport: {headers['transport']};server_port={server}", "Session: 7;timeout=60"]
+                await camera.reply(headers, "200 OK", *extra, body=sdp_text + SOUND_SDP if method == "DESCRIBE" else "")
+            for packet in packets:
+                pair[0].sendto(packet, ("127.0.0.1", rtp_port))
+            await camera.reader.read()
+
+    async def watch():
+        units: list = []
+        async with (
+            scripted_camera(script) as port,
+            await RtspConnection.open(
+                address(port), on_access_unit=units.append, transport="udp", on_sound=lambda unit: None
+            ) as connection,
+        ):
+            while len(units) < 19:
+                connection.read_now()
+                await asyncio.sleep(0.02)
+            return connection.session
+
+    session = run_loop(watch())
+    assert asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
+    assert not session.asked_for_sound
+    assert session.description.sound is None
+    assert session.description.sound_offered == "AAC, 16000 Hz, mono"
+    assert session.description.sound_refused.startswith("sound left out: This machine can open no UDP port")
 
 
 def test_an_encrypted_address_is_never_played_in_the_open(run_loop):

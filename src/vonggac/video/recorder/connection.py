@@ -11,14 +11,14 @@ from enum import StrEnum
 
 from vonggac.cameras.service import CameraSource
 from vonggac.core.backoff import BackOff
-from vonggac.core.errors import Invalid
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.models import GapReason
 from vonggac.video.recorder.camera import LONGEST_GROUP_US, TrackRecorder
-from vonggac.video.recorder.connect_gate import PATIENCE_S, ConnectGate
-from vonggac.video.recorder.reading import WATCHED_PAUSE_S, ReadingRound, pause_s
-from vonggac.video.rtsp import CameraAddress, RtspConnection, RtspError, RtspSession, receive_window
+from vonggac.video.recorder.connect_gate import ConnectGate
+from vonggac.video.recorder.played_stream import PlayedStream
+from vonggac.video.recorder.reading import ReadingRound
+from vonggac.video.rtsp import RtspConnection, RtspError, RtspSession
 from vonggac.video.rtsp.description import ArrivedReport
 from vonggac.video.stream import AccessUnit
 
@@ -42,8 +42,6 @@ WITHOUT_SOUND_S = 600.0
 """So long new connections to a camera that did not play while it was asked for sound do without."""
 SILENT_S = 30
 """Sound that was agreed on and does not come for so long is told of."""
-ASSUMED_BITS_PER_S = 4_000_000.0
-"""Bit rate for which a socket's window is made, until the camera's own is known."""
 
 
 class State(StrEnum):
@@ -78,27 +76,31 @@ class CameraConnection:
         now_us: Callable[[], int],
         limit: RateLimit,
         rng: random.Random,
+        on_plays: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`gate` lets a bounded number of cameras connect at the same moment, all others wait their turn."""
+        """`on_plays` is called when the stream has begun to play and when it has ended: see `plays`."""
         self.source = source
         self.track = track
         self.state = CameraState(since_us=now_us())
         self.reconnects = 0
         self._settings = settings
-        self._reading = reading
-        self._gate = gate
         self._now_us = now_us
         self._limit = limit
         self._rng = rng
+        self._on_plays = on_plays
         self._sleep = sleep
         self._log = get_logger()
-        self._watched = False
-        self._connection: RtspConnection | None = None
-        self._hung = False  # the last try took longer than the gate has patience
+        self._stream = PlayedStream(
+            settings=settings,
+            reading=reading,
+            gate=gate,
+            on_picture=self._picture,
+            on_connected=self._connected,
+            on_playing=self._playing,
+            on_closed=self._closed,
+        )
         self._kept_until_us = self._kept_from_before(now_us())
-        self._pause_s = 0.0
-        self._seen = (0, 0.0)
         self._patience_s = settings.key_frame_seconds
         self._session: RtspSession | None = None
         self._sound_seen_ns = 0
@@ -120,33 +122,27 @@ class CameraConnection:
             await self._sleep(max(back_off.next(), least_s))
             self.reconnects += 1
 
-    def read_now(self) -> None:
-        """Take what has arrived; the reading round calls this when it is the camera's turn."""
-        if self._connection is not None:
-            self._connection.read_now()
-
     def watched(self, watched: bool) -> None:
         """Somebody watches (read in small helpings), or nobody does any more (in large ones)."""
-        self._watched = watched
-        if self._connection is not None:
-            self._choose_reading(self._connection)
+        self._stream.watched(watched)
 
     def tick(self) -> None:
         """Look whether the connection lives; the recorder calls this once a second, for all cameras in one go."""
-        connection = self._connection
-        if connection is None:
-            return
-        connection.check_alive()
-        (before, at), now = self._seen, time.monotonic()
-        self._seen = (connection.session.bytes_received, now)
-        self._look_for_key_frame(connection)
-        self._look_for_sound(connection.session)
-        self._fit_pause(connection, (self._seen[0] - before) * 8 / max(now - at, 0.001))
+        connection = self._stream.look()
+        if connection is not None:
+            self._look_for_key_frame(connection)
+            self._look_for_sound(connection.session)
+
+    @property
+    def plays(self) -> bool:
+        """Whether the camera plays its main stream to us."""
+        return self._stream.connection is not None
 
     @property
     def sender_report(self) -> ArrivedReport | None:
         """What the camera last said of its clock on this connection."""
-        return None if self._connection is None else self._connection.session.last_sender_report
+        connection = self._stream.connection
+        return None if connection is None else connection.session.last_sender_report
 
     def _look_for_key_frame(self, connection: RtspConnection) -> None:
         """Connect anew where no key frame comes: many cameras send one when they are asked to play."""
@@ -164,54 +160,24 @@ class CameraConnection:
         connection.give_up(RtspError("no_key_frame", words))
 
     async def _record_once(self) -> None:
-        try:
-            address = CameraAddress.parse(self.source.url)
-        except Invalid as error:  # registered by an earlier version, or past the registry
-            raise RtspError("refused", str(error)) from None
-        settings = self._settings
-        window = receive_window(settings.read_pause_ms / 1000, ASSUMED_BITS_PER_S)
         self._session, self._sound_seen_ns = None, 0
         sound = self.source.record_audio and time.monotonic() >= self._sound_from
-        async with self._gate.turn(doubtful=self._hung):
-            began = time.monotonic()
-            try:
-                connection = await RtspConnection.open(
-                    address,
-                    transport=self.source.transport,
-                    tls_fingerprint=self.source.tls_fingerprint,
-                    on_access_unit=self._picture,
-                    buffer=self._reading.buffer,
-                    window=window,
-                    connect_timeout=settings.connect_timeout_seconds,
-                    stall_timeout=settings.stall_seconds,
-                    on_connected=self._connected,
-                    on_sound=self.track.add_sound if sound else None,
-                )
-            finally:
-                self._hung = time.monotonic() - began > PATIENCE_S
-        try:
-            await self._play(connection)
-        finally:
-            self._kept_until_us = 0
-            if connection.left_behind:
-                self._kept_until_us = self._now_us() + connection.session.description.session_timeout_s * 1_000_000
-
-    async def _play(self, connection: RtspConnection) -> None:
-        async with connection:
-            self._connection = connection
-            try:
-                self._choose_reading(connection)
-                if refused := connection.session.description.sound_refused:
-                    self._sound_left_out(refused)
-                self._seen = (connection.session.bytes_received, time.monotonic())
-                await connection.ended()
-            finally:
-                self._connection = None
-                self._reading.remove(self)
+        await self._stream.play(self.source, self.source.url, on_sound=self.track.add_sound if sound else None)
 
     def _connected(self, session: RtspSession) -> None:
         # Not when it plays: the first pictures may come before that is known here.
         self._session, self.track.description = session, session.description
+
+    def _playing(self, connection: RtspConnection) -> None:
+        if refused := connection.session.description.sound_refused:
+            self._sound_left_out(refused)
+        self._on_plays()
+
+    def _closed(self, connection: RtspConnection) -> None:
+        self._kept_until_us = 0
+        if connection.left_behind:
+            self._kept_until_us = self._now_us() + connection.session.description.session_timeout_s * 1_000_000
+        self._on_plays()
 
     # Sound: whatever is wrong with it, the pictures are recorded without.
 
@@ -265,28 +231,6 @@ class CameraConnection:
         """Return how long this camera is left alone at least, varied so that many do not come back at once."""
         least_s = FULL_PAUSE_S if error.full else LOCK_PAUSE_S if error.reason == "unauthorised" else 0.0
         return least_s * (1 + self._rng.random() / 2)
-
-    def _choose_reading(self, connection: RtspConnection) -> None:
-        if self._settings.read_pause_ms == 0:
-            connection.read_promptly()
-        else:
-            self._pause_s = self._pause(connection, ASSUMED_BITS_PER_S)
-            self._reading.add(self, self._pause_s)
-
-    def _fit_pause(self, connection: RtspConnection, bits_per_s: float) -> None:
-        if self._settings.read_pause_ms == 0:
-            return
-        pause = self._pause(connection, bits_per_s * 1.5)
-        # Twice as long or half as short is worth a change; less is noise.
-        if not 0.67 < pause / self._pause_s < 1.5:
-            self._pause_s = pause
-            self._reading.add(self, pause)
-
-    def _pause(self, connection: RtspConnection, bits_per_s: float) -> float:
-        longest_s = self._settings.read_pause_ms / 1000
-        if self._watched:
-            longest_s = min(longest_s, WATCHED_PAUSE_S)
-        return pause_s(longest_s, connection.window, bits_per_s)
 
     def _picture(self, unit: AccessUnit) -> None:
         self.track.add(unit)

@@ -30,6 +30,7 @@ from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.reading import ReadingRound
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
 from vonggac.video.recorder.start import CameraPast, open_account
+from vonggac.video.recorder.sub_stream import SubStream
 from vonggac.video.recorder.timekeeping import Timekeeping
 from vonggac.video.recorder.volume_faults import FaultTeller
 from vonggac.video.recorder.volume_watch import VolumeWatch, Welcome
@@ -50,6 +51,8 @@ class RecordedCamera:
     live: LiveFeed
     task: asyncio.Task[None]
     since: float
+    sub: SubStream | None = None
+    """None where the camera has none."""
     told_frames: int = 0
     told_bytes: int = 0
 
@@ -131,6 +134,11 @@ class Fleet:
         camera = self._cameras.get(camera_id)
         return None if camera is None else camera.live
 
+    def sub_stream(self, camera_id: uuid.UUID) -> SubStream | None:
+        """Return a camera's sub-stream; None for one that has none."""
+        camera = self._cameras.get(camera_id)
+        return None if camera is None else camera.sub
+
     def wall_us(self, monotonic_ns: int) -> int:
         """Return the wall clock at a moment of the monotonic one."""
         return self._timebase.wall_us(monotonic_ns)
@@ -150,12 +158,14 @@ class Fleet:
             source = wanted.get(camera_id)
             if source is not None and _same_stream(source, camera.source):
                 camera.source = camera.connection.source = source
+                await self._set_sub_stream(camera)
                 continue
             await self._stop_camera(camera_id, GapReason.DISABLED if source is None else GapReason.STOPPED)
             del self._cameras[camera_id]
         for camera_id, source in wanted.items():
             if camera_id not in self._cameras:
-                self._cameras[camera_id] = self._start_camera(source, pasts.get(camera_id) or CameraPast())
+                camera = self._cameras[camera_id] = self._start_camera(source, pasts.get(camera_id) or CameraPast())
+                await self._set_sub_stream(camera)
         self._timekeeping.forget_others()
 
     def _start_camera(self, source: CameraSource, past: CameraPast) -> RecordedCamera:
@@ -170,6 +180,11 @@ class Fleet:
         def watched(by_somebody: bool) -> None:
             if connection is not None:
                 connection.watched(by_somebody)
+
+        def plays() -> None:
+            camera = self._cameras.get(source.id)
+            if camera is not None and camera.sub is not None:
+                camera.sub.main_changed()
 
         live = LiveFeed(watched)
         track = TrackRecorder(
@@ -195,16 +210,39 @@ class Fleet:
             now_us=self._now_us,
             limit=self._limit,
             rng=self._rng,
+            on_plays=plays,
         )
         task = asyncio.create_task(connection.run(), name=f"camera {source.number}")
         task.add_done_callback(self._ended_by_itself)
         return RecordedCamera(source, track, connection, live, task, time.monotonic())
+
+    async def _set_sub_stream(self, camera: RecordedCamera) -> None:
+        """Have the sub-stream that the camera's source names, its main stream untouched."""
+        source, sub = camera.source, camera.sub
+        if sub is not None and sub.source.sub_url == source.sub_url:
+            sub.source = source
+            return
+        camera.sub = None
+        if sub is not None:
+            await sub.close()
+        if source.sub_url:
+            camera.sub = SubStream(
+                source,
+                camera.connection,
+                settings=self._settings.recorder,
+                reading=self.reading,
+                gate=self._gate,
+                limit=self._limit,
+                rng=self._rng,
+            )
 
     def _open_account(self, source: CameraSource, past: CameraPast) -> CameraAccount:
         return open_account(source.id, source.unit_id, self.pipeline.change, past, self._now_us())
 
     async def _stop_camera(self, camera_id: uuid.UUID, reason: GapReason) -> None:
         camera = self._cameras[camera_id]
+        if camera.sub is not None:
+            await camera.sub.close()
         camera.task.cancel()
         await asyncio.wait([camera.task])  # one that ended with an error has said so, and must not stop the others' end
         camera.live.close()
@@ -236,6 +274,8 @@ class Fleet:
                 if step_us:
                     camera.track.clock_was_set(now_us - step_us, step_us)
                 camera.connection.tick()
+                if camera.sub is not None:
+                    camera.sub.tick()
                 self._timekeeping.look(camera.source, camera.track, camera.connection.sender_report)
             if time.monotonic() - told >= STATUS_S:
                 told = time.monotonic()

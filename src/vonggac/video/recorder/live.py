@@ -13,6 +13,7 @@ import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,24 @@ REQUEST_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 20.0
 """For so long one may take what is sent to him last: a key frame that he asked for, or the end of a stream."""
 VIEWERS_LIMIT = 512
+_NO_SUB_STREAM = b'{"error":"no_sub_stream"}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why a sub-stream cannot be had now."""
+
+    reason: str
+    """As of a gap: refused, unauthorised, …"""
+    detail: str
+    """The same in plain words, without credentials."""
+    retry_s: float = 0.0
+    """It is asked for no sooner than after so long; 0 where that is not known."""
+
+    def line(self) -> bytes:
+        """Return what a viewer is told."""
+        told = {"error": "sub_unavailable", "reason": self.reason, "detail": self.detail, "retry_s": self.retry_s}
+        return msgspec.json.encode(told) + b"\n"
 
 
 class Outlet(Protocol):
@@ -84,6 +103,8 @@ class Viewer:
         self.over = asyncio.Event()
         """Set when nothing more will come."""
         self.stalled = False
+        self.refusal: Unavailable | None = None
+        """Why nothing more will come, where it was not the camera that was taken away."""
         self._outlet = outlet
         self._heads = heads
         self._known: VideoParameters | None = None
@@ -120,8 +141,9 @@ class Viewer:
         self._written += len(head) + len(unit.data)
         self._untaken.append((self._written, now_ns))
 
-    def end(self) -> None:
-        """Say that no more will come."""
+    def end(self, refusal: Unavailable | None = None) -> None:
+        """Say that no more will come, and why."""
+        self.refusal = self.refusal or refusal
         self.over.set()
 
     def _behind_ns(self, waiting: int, now_ns: int) -> int:
@@ -130,6 +152,17 @@ class Viewer:
         while untaken and untaken[0][0] <= taken:
             untaken.popleft()
         return now_ns - untaken[0][1] if untaken else 0
+
+
+class KeyFrameViewer(Viewer):
+    """One who wants the next key frame and no more."""
+
+    def put(self, unit: AccessUnit, now_ns: int) -> None:
+        """Take the first picture that can be decoded."""
+        if not self.over.is_set():
+            super().put(unit, now_ns)
+            if unit.key:
+                self.over.set()
 
 
 class LiveFeed:
@@ -184,6 +217,11 @@ class LiveFeed:
             if not self.viewers:
                 self._on_watched(False)
 
+    def refuse(self, refusal: Unavailable) -> None:
+        """Send every viewer home with the reason."""
+        for viewer in self.viewers:
+            viewer.end(refusal)
+
     def close(self) -> None:
         """Send every viewer home."""
         self.break_off()
@@ -191,15 +229,32 @@ class LiveFeed:
             viewer.end()
 
 
+class WatchedStream(Protocol):
+    """A stream that plays only while somebody watches it."""
+
+    feed: LiveFeed
+
+    def unavailable(self) -> Unavailable | None:
+        """Return why nobody need wait for its pictures."""
+
+
 class LiveServer:
     """Serves the feeds of this recorder on a Unix socket that only its own user may open."""
 
     def __init__(
-        self, path: Path, feed_of: Callable[[uuid.UUID], LiveFeed | None], wall_us: Callable[[int], int]
+        self,
+        path: Path,
+        feed_of: Callable[[uuid.UUID], LiveFeed | None],
+        wall_us: Callable[[int], int],
+        sub_of: Callable[[uuid.UUID], WatchedStream | None] = lambda camera_id: None,
     ) -> None:
-        """`wall_us` turns the monotonic nanoseconds of a picture's arrival into the wall clock."""
+        """`feed_of` gives a camera's main stream, `sub_of` its sub-stream.
+
+        `wall_us` turns the monotonic nanoseconds of a picture's arrival into the wall clock.
+        """
         self._path = path
         self._feed_of = feed_of
+        self._sub_of = sub_of
         self._heads = MessageHeads(wall_us)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -250,17 +305,28 @@ class LiveServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             request = msgspec.json.decode(await reader.readline(), type=dict[str, str])
-        feed = self._feed_of(uuid.UUID(request.get("camera", "")))
-        if feed is None:
+        camera_id, stream = uuid.UUID(request.get("camera", "")), request.get("stream", "main")
+        feed = self._feed_of(camera_id)
+        if feed is None or stream not in ("main", "sub"):
             return
-        if request.get("want") == "key_frame":
+        if stream == "sub":
+            sub = self._sub_of(camera_id)
+            refusal = None if sub is None else sub.unavailable()
+            if sub is None or refusal is not None:
+                writer.write(_NO_SUB_STREAM if refusal is None else refusal.line())
+                return
+            feed = sub.feed
+        if request.get("want") == "pictures":
+            await self._stream(feed, Viewer(writer.transport, self._heads), reader, writer)
+        elif request.get("want") == "key_frame":
             if (unit := feed.key_frame) is not None:
                 writer.writelines((self._heads.with_parameters(unit), unit.data))
-        elif request.get("want") == "pictures":
-            await self._stream(feed, reader, writer)
+            elif stream == "sub":  # nobody has watched it until now
+                await self._stream(feed, KeyFrameViewer(writer.transport, self._heads), reader, writer)
 
-    async def _stream(self, feed: LiveFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        viewer = Viewer(writer.transport, self._heads)
+    async def _stream(
+        self, feed: LiveFeed, viewer: Viewer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         feed.watch(viewer)
         # Whoever closes his end is noticed even while the camera sends nothing.
         gone = asyncio.create_task(reader.read(1))
@@ -272,6 +338,8 @@ class LiveServer:
             gone.cancel()
             if viewer.stalled or gone.done():
                 writer.transport.abort()  # what waits for him will never be taken
+            elif viewer.refusal is not None:
+                writer.write(viewer.refusal.line())
 
 
 async def _see_off(writer: asyncio.StreamWriter) -> None:

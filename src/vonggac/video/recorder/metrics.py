@@ -27,6 +27,7 @@ class RecorderCollector(Collector):
         if fleet is None:
             return
         yield from self._cameras(fleet)
+        yield from self._sub_streams(fleet)
         yield from self._pipeline(fleet)
 
     def _cameras(self, fleet: Fleet) -> Iterator[Metric]:
@@ -53,6 +54,25 @@ class RecorderCollector(Collector):
             passed.add_metric(name, fleet.passed_s(camera))
             viewers.add_metric(name, len(camera.live.viewers))
         yield from (recording, frames, size, lost, dropped, reconnects, recorded, passed, viewers)
+
+    def _sub_streams(self, fleet: Fleet) -> Iterator[Metric]:
+        label = ["camera"]
+        playing = GaugeMetricFamily("vonggac_sub_streams_open", "Sub-streams that cameras play to us now")
+        viewers = GaugeMetricFamily("vonggac_camera_sub_viewers", "Viewers of the sub-stream", labels=label)
+        frames = CounterMetricFamily("vonggac_camera_sub_frames", "Pictures of the sub-stream", labels=label)
+        size = CounterMetricFamily("vonggac_camera_sub_bytes", "Bytes of these pictures", labels=label)
+        sessions = CounterMetricFamily("vonggac_camera_sub_sessions", "Times it was opened", labels=label)
+        refusals = CounterMetricFamily("vonggac_camera_sub_refusals", "Times it could not be had", labels=label)
+        subs = [camera.sub for camera in fleet.cameras() if camera.sub is not None]
+        playing.add_metric([], sum(sub.open for sub in subs))
+        for sub in subs:
+            name, counters = [str(sub.source.number)], sub.counters
+            viewers.add_metric(name, len(sub.feed.viewers))
+            frames.add_metric(name, counters.frames)
+            size.add_metric(name, counters.bytes)
+            sessions.add_metric(name, counters.sessions)
+            refusals.add_metric(name, counters.refusals)
+        yield from (playing, viewers, frames, size, sessions, refusals)
 
     def _pipeline(self, fleet: Fleet) -> Iterator[Metric]:
         pipeline = fleet.pipeline

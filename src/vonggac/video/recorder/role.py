@@ -55,7 +55,7 @@ def run(folder: DataFolder, name: str = "recorder") -> int:
         # Read before the cameras: a change in between is seen twice rather than never.
         position = await context.database.query(eventlog.latest)
         fleet = await _start(context, share)
-        server = LiveServer(folder.socket_path(name), fleet.feed, fleet.wall_us)
+        server = LiveServer(folder.socket_path(name), fleet.feed, fleet.wall_us, fleet.sub_stream)
         await server.start()
         await context.appear(server.address)
         # What start-up made stays for ever: the collector need not look at it again and again.

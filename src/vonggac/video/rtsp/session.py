@@ -19,10 +19,12 @@ from vonggac.video.rtsp.depacketiser import Depacketiser
 from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import RtspError, quoted
 from vonggac.video.rtsp.message import Headers, Request, Response, build_request, build_response, parse
-from vonggac.video.rtsp.refusals import other_transport, refusal
-from vonggac.video.rtsp.sound import SoundTrack, choose_sound
+from vonggac.video.rtsp.out_of_step import SHORTEST_SIGN, PassedOver, next_sign
+from vonggac.video.rtsp.refusals import refusal
+from vonggac.video.rtsp.setup import agreed_transport, wanted_transport
+from vonggac.video.rtsp.sound import SoundTrack, choose_sound, in_words
 from vonggac.video.rtsp.tracks import codec_of, depacketiser_for, nothing_to_record, recordable
-from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session, parse_transports
+from vonggac.video.rtsp.transport import LowerTransport, Transport, parse_session
 from vonggac.video.stream import AccessUnit, SoundUnit, VideoParameters
 
 State = Literal["new", "connecting", "playing", "closing", "closed"]
@@ -32,12 +34,9 @@ USER_AGENT = "VongGac"
 MAX_URL = 4096
 MAX_OUTPUT = 65_536
 """Bytes that wait to be sent: a camera that asks without reading our answers gets no further."""
-MAX_SKIPPED = 65_536
-"""Bytes between packets that are passed over, from one picture to the next, before the stream is given up."""
 
 _MAX_ATTEMPTS = 3  # of one request, each for another nonce
 _DOLLAR = 0x24
-_SHORTEST_SIGN = 9  # letters that begin a reply, "RTSP/1.0 "; of a packet five bytes are enough
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ class RtspSession:
         self.next_keepalive_ns = 0
         """Monotonic clock at which the next sign of life is due, while playing."""
         self._keepalive_every_ns = DEFAULT_SESSION_TIMEOUT_S * 500_000_000
-        self._skipped = (0, 0)  # bytes passed over, since the access unit of this number
+        self._passed_over = PassedOver()
 
     @property
     def lower(self) -> LowerTransport:
@@ -195,9 +194,10 @@ class RtspSession:
             except RtspError:
                 if self.state != "playing":
                     raise
-                at, pos = pos, self._next_sign(view, pos, end)
-                self._pass_over(pos - at)
-                if end - pos < _SHORTEST_SIGN:
+                at, pos = pos, next_sign(view, pos, end, self._channels())
+                self._note("bytes between packets passed over")
+                self._passed_over.add(pos - at, self.access_units)
+                if end - pos < SHORTEST_SIGN:
                     break
                 continue
             if message is None:
@@ -378,41 +378,21 @@ class RtspSession:
         self._request("SETUP", self._track, ("Transport", self._wanted_transport(0)))
 
     def _wanted_transport(self, track: int) -> str:
-        """Return the Transport header of the SETUP of a track, counted from 0."""
-        if self._client_ports is None:
-            return f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"
-        first, second = self._client_ports()
-        return f"RTP/AVP;unicast;client_port={first}-{second}"
+        return wanted_transport(track, self._client_ports() if self._client_ports is not None else None)
 
     def _agreed_channels(self, response: Response, track: int) -> tuple[int, int]:
-        """Read the answer to the SETUP of a track: on which channels its packets come, over UDP as we frame them."""
-        offered = parse_transports(response.headers.get("Transport") or "")
-        agreed = next((one for one in offered if one.lower == self.lower), offered[0] if offered else Transport(""))
-        if agreed.lower not in (self.lower, ""):
-            raise other_transport(agreed.lower)
+        """Note what the camera answers to the SETUP of a track; return the channels of its packets."""
+        agreed, channels = agreed_transport(response.headers.get("Transport"), self.lower, track, self._note)
         self.transports.append(agreed)
-        ours = 2 * track, 2 * track + 1
-        if self.lower == "udp":
-            if agreed.server_ports is None:
-                self._note("no server ports in the reply to SETUP")
-            return ours
-        if agreed.channels is None:
-            self._note(f"no channels in the reply to SETUP, taken for {ours[0]} and {ours[1]}")
-        elif agreed.channels != ours:
-            self._note("other channels than we asked for")
-        return agreed.channels or ours
+        return channels
 
     def _on_setup(self, response: Response) -> None:
         self._read_session(response.headers)
         self._media_channel, self._rtcp_channel = self._agreed_channels(response, 0)
         assert self._video is not None  # SETUP follows its description
-        wanted = self._wanted_sound
-        hand_over = self._on_access_unit if wanted is None else self._picture_beside_sound
+        hand_over = self._on_access_unit if self._wanted_sound is None else self._picture_beside_sound
         self._depacketiser = depacketiser_for(self._video, self._media_channel, hand_over, self.oddities)
-        if wanted is not None:
-            self.asked_for_sound = True
-            self._request("SETUP", wanted[0], ("Transport", self._wanted_transport(1)))
-        else:
+        if not self._ask_for_sound():
             self._play()
 
     def _play(self) -> None:
@@ -429,8 +409,7 @@ class RtspSession:
             self.description.sound_refused = chosen if self._on_sound is not None else ""
             return
         media, parameters = chosen
-        layout = {1: "mono", 2: "stereo"}.get(parameters.channels, f"{parameters.channels} channels")
-        self.description.sound_offered = f"AAC, {parameters.sample_rate} Hz, {layout}"
+        self.description.sound_offered = in_words(parameters)
         if self._on_sound is None:
             return
         address = sdp.control_url(base, media.control) if media.control else ""
@@ -439,6 +418,22 @@ class RtspSession:
             return
         self._wanted_sound = address, SoundTrack(media, parameters, self._on_sound, self.oddities)
         self.description.left_out = tuple(one.name for one in description.media if one not in (self._video, media))
+
+    def _ask_for_sound(self) -> bool:
+        """Send the SETUP of the sound, where it is wanted and can be: its ports may be those that are one too many."""
+        if self._wanted_sound is None:
+            return False
+        try:
+            transport = self._wanted_transport(1)
+        except RtspError as error:
+            if error.reason != "refused":
+                raise  # the connection itself has broken
+            self._wanted_sound = None
+            self._leave_sound(str(error))
+            return False
+        self.asked_for_sound = True
+        self._request("SETUP", self._wanted_sound[0], ("Transport", transport))
+        return True
 
     def _on_sound_setup(self, response: Response) -> None:
         assert self._wanted_sound is not None
@@ -464,9 +459,11 @@ class RtspSession:
         self._note(self.description.sound_refused)
 
     def _picture_beside_sound(self, unit: AccessUnit) -> None:
-        if self.sound is not None:
-            self.sound.picture_came(unit.pts, unit.arrived_ns)
+        # The camera's stamp: who takes the picture may mend it.
+        pts, arrived_ns = unit.pts, unit.arrived_ns
         self._on_access_unit(unit)
+        if self.sound is not None:
+            self.sound.picture_came(pts, arrived_ns)
 
     def _read_session(self, headers: Headers) -> None:
         """Read the Session header (RFC 2326 §12.37); cameras put spaces and quotes where none belong."""
@@ -511,20 +508,10 @@ class RtspSession:
         else:
             self._note("packets on channels that were not set up")
 
-    def _next_sign(self, view: memoryview, pos: int, end: int) -> int:
-        """Return where something begins that looks like a packet of ours or a message, behind what is neither."""
+    def _channels(self) -> bytes:
+        """Return the channels on which packets come."""
         heard = self._sound_channels if self.sound is not None else ()
-        channels = re.escape(bytes((self._media_channel, self._rtcp_channel, *heard)))
-        found = re.compile(rb"RTSP/1\.[01] |\$[" + channels + rb"]..[\x80-\xbf]", re.DOTALL).search(view[:end], pos + 1)
-        return found.start() if found else max(pos, end - _SHORTEST_SIGN + 1)
-
-    def _pass_over(self, count: int) -> None:
-        """Note bytes that are no packet and no message; RtspError where they do not end."""
-        self._note("bytes between packets passed over")
-        before, number = self._skipped
-        self._skipped = (before if number == self.access_units else 0) + count, self.access_units
-        if self._skipped[0] > MAX_SKIPPED:
-            raise RtspError("protocol", "The camera sends bytes that are no RTSP: the stream has lost its step.")
+        return bytes((self._media_channel, self._rtcp_channel, *heard))
 
     def _note(self, oddity: str) -> None:
         if len(self.oddities) < 32:

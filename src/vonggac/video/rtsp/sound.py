@@ -7,6 +7,7 @@ tracks are taken to belong together.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from vonggac.video.rtsp import rtcp
@@ -16,6 +17,8 @@ from vonggac.video.stream import VIDEO_TIMESCALE, SoundParameters, SoundUnit
 
 BELIEVABLE_TICKS = 2 * VIDEO_TIMESCALE
 """Reports that place the sound so far from where it arrives speak of another clock, and are not believed."""
+EARLY_FRAMES = 64
+"""So many frames wait for the first picture at most: without it nobody can say when they are heard."""
 _WINDOW_NS = 30_000_000_000
 _JUMP_NS = 2_500_000_000
 
@@ -31,6 +34,12 @@ def choose_sound(description: SessionDescription) -> tuple[Media, SoundParameter
         except SoundRefused as error:
             why = why or f"{media.name} left out: {error}"
     return why
+
+
+def in_words(parameters: SoundParameters) -> str:
+    """Return what sound a track has, for people."""
+    layout = {1: "mono", 2: "stereo"}.get(parameters.channels, f"{parameters.channels} channels")
+    return f"AAC, {parameters.sample_rate} Hz, {layout}"
 
 
 class SoundTrack:
@@ -50,6 +59,7 @@ class SoundTrack:
         self._oddities = oddities
         self._now_ns = self._last_frame_ns = 0
         self._pictures, self._sound = _Earliest(), _Earliest()
+        self._early: deque[tuple[int, bytes, int]] = deque(maxlen=EARLY_FRAMES)
         self._picture_report: tuple[int, int] | None = None  # the camera's clock in microseconds, a picture's time
         self._sound_report: tuple[int, int] | None = None  # the camera's clock, a frame's time in samples
 
@@ -79,8 +89,10 @@ class SoundTrack:
         self._depacketiser.packet(view, start, stop)
 
     def picture_came(self, pts: int, arrived_ns: int) -> None:
-        """A picture was handed over."""
+        """A picture was handed over; with the first one goes the sound that came before it."""
         self._pictures.add(arrived_ns - _ticks_ns(pts), arrived_ns)
+        while self._early:
+            self._hand_over(*self._early.popleft())
 
     def picture_report(self, ntp_unix_us: int, pts: int | None) -> None:
         """The camera said when, by its clock, a picture's time was."""
@@ -94,15 +106,21 @@ class SoundTrack:
             self._sound_report = report.ntp_unix_us, time
 
     def _frame(self, time: int, data: bytes) -> None:
-        self._last_frame_ns = self._now_ns
-        self._sound.add(self._now_ns - time * 1_000_000_000 // self._rate, self._now_ns)
-        self._on_sound(SoundUnit(time, self._place(time), data, self._now_ns))
+        now_ns = self._last_frame_ns = self._now_ns
+        self._sound.add(now_ns - time * 1_000_000_000 // self._rate, now_ns)
+        if self._pictures.least_ns is None:
+            self._early.append((time, data, now_ns))
+        else:
+            self._hand_over(time, data, now_ns)
+
+    def _hand_over(self, time: int, data: bytes, arrived_ns: int) -> None:
+        self._on_sound(SoundUnit(time, self._place(time), data, arrived_ns))
 
     def _place(self, time: int) -> int:
         """Return where a frame lies on the time of the pictures."""
         pictures, sound = self._pictures.least_ns, self._sound.least_ns
-        if pictures is None or sound is None:
-            return 0  # no picture has come: nothing is recorded yet either
+        assert pictures is not None
+        assert sound is not None
         arrived = (time * 1_000_000_000 // self._rate + sound - pictures) * 9 // 100_000
         if self._picture_report is not None and self._sound_report is not None:
             picture_us, pts = self._picture_report
