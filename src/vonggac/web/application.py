@@ -25,7 +25,7 @@ from vonggac.shell.headers import SecurityHeaders
 from vonggac.shell.stream import EventStream
 from vonggac.shell.templates import make_templates
 from vonggac.shell.visit import Shell
-from vonggac.web import account_pages, health_pages, still_pages
+from vonggac.web import account_pages, health_pages, playback_media, playback_times, still_pages
 from vonggac.web.figures import AnswersCounted, StreamCollector
 
 _HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ def make_application(
     bundle: Bundle | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`."""
-    packages = (pages, health_pages, account_pages, still_pages)
+    packages = (pages, health_pages, account_pages, still_pages, playback_media, playback_times)
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
     check_routes(application.routes)
@@ -68,6 +68,7 @@ def make_application(
     # The menu leads to what there is.
     application.state.menu = {route.path for route in routes}
     application.state.wishes = still_pages.Wishes()
+    application.state.playing = playback_media.Playing()
     for kind in (HTTPException, NotFound, OperationalError, Exception):
         application.add_exception_handler(kind, pages.failed)
     registry.register(StreamCollector(stream))

@@ -173,6 +173,8 @@ class Stretch:
     groups: Sequence[GroupEntry]
     first_tick: int
     """Media time of the first of them since the recording's first picture."""
+    first_group: int = 0
+    """Its place among the groups of the recording."""
 
     @property
     def start_us(self) -> int:
@@ -344,7 +346,7 @@ def stretch(held: Held, groups: Sequence[GroupEntry], from_us: int, to_us: int) 
     if not chosen:
         return None
     before = _ticks(groups[: chosen.start]) + groups[chosen.start].pause_ticks
-    return Stretch(held, groups[chosen.start : chosen.stop], before)
+    return Stretch(held, groups[chosen.start : chosen.stop], before, chosen.start)
 
 
 def _interval(gap: Gap, until_us: int) -> Interval:
