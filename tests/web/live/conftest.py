@@ -1,0 +1,139 @@
+"""A centre with a real recorder and real pages, for live pictures the whole way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from peers.live_viewer import LiveViewer
+from vonggac.cameras.models import Camera
+from vonggac.core.clock import utc_now
+from vonggac.core.database import Database
+from vonggac.core.datafolder import DataFolder
+from vonggac.core.presence import RoleRow
+from vonggac.org import accounts
+from vonggac.org.models import Account
+from vonggac.org.passwords import hash_password
+
+VONGGAC = [sys.executable, "-m", "vonggac"]
+
+
+def wait_until(condition: Callable[[], Any], what: str, limit_s: float = 60.0) -> Any:
+    """Poll until the condition gives something; returns it."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {limit_s} s in vain for {what}"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class LiveCentre:
+    """A data folder, and the roles that run on it."""
+
+    path: Path
+    environment: dict[str, str]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    cameras: list[uuid.UUID] = field(default_factory=list)
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        self.log = self.path.parent / "log"
+        self.command("init", str(self.path))
+        self.folder = DataFolder.open(self.path)
+        self.database: Database = self.folder.database()
+        with self.database.write() as session:
+            account = Account(
+                name="trucban1",
+                name_folded="trucban1",
+                password_hash=hash_password("một mật khẩu dài"),
+                administrator=True,
+                created_at=utc_now(),
+            )
+            session.add(account)
+            session.flush()
+            self.token = accounts.open_session(session, account, "127.0.0.1", utc_now()).token
+
+    def command(self, *arguments: str) -> str:
+        done = subprocess.run([*VONGGAC, *arguments], env=self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def add_camera(self, url: str) -> uuid.UUID:
+        """Add a camera; returns its id."""
+        self.command("camera", "add", f"Camera {len(self.cameras) + 1}", url, "--data", str(self.path))
+        with self.database.read() as session:
+            self.cameras = list(session.scalars(sa.select(Camera.id).order_by(Camera.number)))
+        return self.cameras[-1]
+
+    def start(self, role: str, **environment: str) -> None:
+        """Start a role (again)."""
+        with self.log.open("ab") as log:
+            self.running[role] = subprocess.Popen(
+                [*VONGGAC, "run", role, "--data", str(self.path)], env=self.environment | environment, stderr=log
+            )
+
+    def end(self, role: str, with_signal: int = signal.SIGTERM) -> None:
+        """End a role."""
+        process = self.running.pop(role)
+        process.send_signal(with_signal)
+        assert process.wait(30) in (0, -with_signal)
+
+    def web(self, port: int = 0) -> str:
+        """Serve the pages; returns their address."""
+        self.start("web", VONGGAC_WEB_PORT=str(port))
+        pid = self.running["web"].pid
+
+        def address() -> str | None:
+            with self.database.read() as session:
+                return session.scalar(sa.select(RoleRow.address).where(RoleRow.name == "web", RoleRow.pid == pid))
+
+        self.address: str = wait_until(address, f"the pages; {self.said()}")
+        return self.address
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def cookie(self) -> str:
+        return f"vonggac_session={self.token}"
+
+    def viewer(self, camera: int = 1, **asked: Any) -> LiveViewer:
+        """Watch the camera with this number."""
+        return LiveViewer(self.address, camera, self.cookie, **asked)
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[LiveCentre]:
+    """A centre on SQLite with nothing running."""
+    environment = {
+        **os.environ,
+        "VONGGAC_METRICS_RECORDER_PORT": "-1",
+        "VONGGAC_STORAGE_RESERVE_MB": "16",
+        "VONGGAC_LOG_FORMAT": "json",
+    }
+    made = LiveCentre(tmp_path / "centre", environment)
+    yield made
+    for process in made.running.values():
+        process.kill()
+        process.wait(10)
+    made.database.close()
+
+
+@pytest.fixture
+def watching() -> Iterator[ExitStack]:
+    """`watching.enter_context(centre.viewer())`: closed when the test ends."""
+    with ExitStack() as stack:
+        yield stack
