@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from vonggac.video import live_client
 from vonggac.video.live_client import LivePicture
 from vonggac.video.mp4 import UnusableParameters
 from vonggac.web.live import away
@@ -19,8 +20,10 @@ CACHED_BYTES = 4 << 20
 class Channel:
     """The pictures of one stream of one camera, made ready once and shared by all its viewers."""
 
-    def __init__(self, camera_id: uuid.UUID, name: str, on_key_frame: Callable[[Channel, LivePicture], None]) -> None:
-        """`name`: `main` or `sub`. `on_key_frame` is told of those that somebody wants decoded here."""
+    def __init__(
+        self, camera_id: uuid.UUID, name: live_client.Stream, on_key_frame: Callable[[Channel, LivePicture], None]
+    ) -> None:
+        """`on_key_frame` is told of those that somebody wants decoded here."""
         self.camera_id = camera_id
         self.name = name
         self.away: Away | None = None

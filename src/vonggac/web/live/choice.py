@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from vonggac.video import live_client
 from vonggac.web.live.away import Away
 from vonggac.web.live.fragments import Stream
 from vonggac.web.live.outbox import Item, Jpeg, Refused
@@ -16,7 +17,7 @@ ASKED = ("auto", "main", "sub")
 class Wish:
     """A stream, as it comes or (`decoded`) key frames of it decoded here."""
 
-    name: str
+    name: live_client.Stream
     decoded: bool = False
 
 
@@ -39,7 +40,7 @@ class Choice:
     wishes: tuple[Wish, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = ("sub", "main") if self.asked == "sub" else ("main", "sub")
+        names: tuple[live_client.Stream, ...] = ("sub", "main") if self.asked == "sub" else ("main", "sub")
         decoded = [Wish(name, decoded=True) for name in names[: names.index("main") + 1]]
         self.wishes = (*map(Wish, names), *decoded)
 

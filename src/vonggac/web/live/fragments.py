@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from vonggac.video import live_client
 from vonggac.video.live_client import LivePicture
 from vonggac.video.mp4 import codec_string, fragment_header, init_segment
 from vonggac.video.stream import VideoParameters, is_leading
@@ -24,8 +25,7 @@ _HEAD = struct.Struct(">BBQ")
 class Stream:
     """What a viewer is told before the pictures that it fits. One object for each uninterrupted run of pictures."""
 
-    name: str
-    """`main` or `sub`."""
+    name: live_client.Stream
     codec: str
     """`h264` or `h265`."""
     mime: str
@@ -49,7 +49,7 @@ class Packet:
 class Fragmenter:
     """Makes the packets of one camera's stream."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: live_client.Stream) -> None:
         self._name = name
         self._parameters: VideoParameters | None = None
         self._stream: Stream | None = None

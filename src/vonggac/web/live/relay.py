@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from vonggac.core.clock import Clock
 from vonggac.core.database import Database
+from vonggac.video import live_client
 from vonggac.web.live import away
 from vonggac.web.live.channel import Channel
 from vonggac.web.live.keyframes import KeyFrames
@@ -26,7 +27,7 @@ MOST_SOCKETS = 1000
 MOST_SOCKETS_EACH = 128
 """Of one log-in: two screens of 36 tiles, and room."""
 
-_ChannelKey = tuple[uuid.UUID, str]
+_ChannelKey = tuple[uuid.UUID, live_client.Stream]
 
 
 class Relay:
@@ -61,9 +62,9 @@ class Relay:
         if not self._sockets[session_key]:
             del self._sockets[session_key]
 
-    def channel(self, camera_id: uuid.UUID, name: str) -> Channel:
+    def channel(self, camera_id: uuid.UUID, name: live_client.Stream) -> Channel:
         """Return the channel of a stream; it is listened to from now on. Give it back with `release`."""
-        key = camera_id, name
+        key: _ChannelKey = camera_id, name
         if (end := self._ends.pop(key, None)) is not None:
             end.cancel()
         channel = self._channels.get(key)
@@ -77,7 +78,7 @@ class Relay:
 
     def release(self, channel: Channel) -> None:
         """Say that a viewer has left: a channel that nobody watches ends after a while."""
-        key = channel.camera_id, channel.name
+        key: _ChannelKey = channel.camera_id, channel.name
         if not channel.viewers and key in self._channels and key not in self._ends:
             self._ends[key] = asyncio.get_running_loop().call_later(LINGER_S, self._end, key)
 

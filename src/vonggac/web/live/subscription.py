@@ -55,7 +55,7 @@ class Subscription:
                 await asyncio.sleep(REFUSED_RETRY_S)
             except SubUnavailable as error:
                 self.channel.refuse(error.reason, self._now_s())
-                await asyncio.sleep(REFUSED_RETRY_S)
+                await asyncio.sleep(max(error.retry_s, REFUSED_RETRY_S))
             except LiveError as error:
                 self._broke_off(error)
             if self.channel.pictures > before:
