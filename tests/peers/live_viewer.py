@@ -6,12 +6,13 @@ import json
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 INIT, FRAGMENT, JPEG = 1, 2, 3
 
@@ -51,17 +52,20 @@ class LiveViewer:
 
     def __init__(self, address: str, camera: object, cookie: str, *, slow: bool = False, **asked: object) -> None:
         """`address`: of the pages, http://…; `slow`: reads nothing ahead."""
+        language = str(asked.pop("language", "en"))
         query = "&".join(f"{name}={value}" for name, value in asked.items())
         host = address.removeprefix("http://")
-        self.socket: ClientConnection = connect(
+        self._open = ExitStack()
+        connecting = connect(
             f"ws://{host}/live/{camera}?{query}",
-            additional_headers={"cookie": cookie, "accept-language": str(asked.pop("language", "en"))},
+            additional_headers={"cookie": cookie, "accept-language": language},
             compression=None,
             max_size=32 << 20,
             max_queue=1 if slow else 64,
             open_timeout=30,
             close_timeout=1,
         )
+        self.socket = self._open.enter_context(connecting)
         self.said: list[dict[str, Any]] = []
         self.inits: list[Binary] = []
         self.pictures: list[Binary] = []
@@ -104,7 +108,7 @@ class LiveViewer:
         return self.inits[0].data + b"".join(one.data for one in self.pictures)
 
     def close(self) -> None:
-        self.socket.close()
+        self._open.close()
 
     def __enter__(self) -> LiveViewer:
         return self

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from peers.gst import GstCamera
 from peers.live_viewer import LiveViewer
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import utc_now
@@ -115,25 +116,40 @@ class LiveCentre:
         return LiveViewer(self.address, camera, self.cookie, **asked)
 
 
-@pytest.fixture
-def centre(tmp_path: Path) -> Iterator[LiveCentre]:
-    """A centre on SQLite with nothing running."""
+@contextmanager
+def live_centre(folder: Path) -> Iterator[LiveCentre]:
+    """Make a centre on SQLite with nothing running."""
     environment = {
         **os.environ,
         "VONGGAC_METRICS_RECORDER_PORT": "-1",
         "VONGGAC_STORAGE_RESERVE_MB": "16",
         "VONGGAC_LOG_FORMAT": "json",
     }
-    made = LiveCentre(tmp_path / "centre", environment)
-    yield made
-    for process in made.running.values():
-        process.kill()
-        process.wait(10)
-    made.database.close()
+    made = LiveCentre(folder / "centre", environment)
+    try:
+        yield made
+    finally:
+        for process in made.running.values():
+            process.kill()
+            process.wait(10)
+        made.database.close()
 
 
-@pytest.fixture
-def watching() -> Iterator[ExitStack]:
-    """`watching.enter_context(centre.viewer())`: closed when the test ends."""
-    with ExitStack() as stack:
-        yield stack
+CLIPS: dict[str, dict[str, Any]] = {
+    "h264": {},
+    "h264-b": {"b_frames": 3},
+    "h265": {"codec": "libx265"},
+    "h265-b": {"codec": "libx265", "b_frames": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory, numbered_clip: Any) -> Iterator[LiveCentre]:
+    """A centre whose cameras (1 to 4: CLIPS, 5: a large one) are recorded, and its pages; a file's tests share it."""
+    clips = [numbered_clip(width=640, height=360, bits_per_second=400_000, **one) for one in CLIPS.values()]
+    with GstCamera([*clips, numbered_clip()]) as cameras, live_centre(tmp_path_factory.mktemp("live")) as made:
+        for number in range(1, len(clips) + 2):
+            made.add_camera(cameras.url(number))
+        made.start("recorder")
+        made.web()
+        yield made

@@ -87,19 +87,15 @@ class Outbox:
         if packet.key:
             self._led = self._skipping
         elif self._skipping or self._keys_only or (self._led and packet.leading):
-            return
-        if self._behind(now_s) or self.waiting + len(packet.message) > WAITING_BYTES:
+            return  # of no use to him
+        while self.waiting and (self._behind(now_s) or self.waiting + len(packet.message) > WAITING_BYTES):
             self.skip()
+        if self._skipping:
             if not packet.key:
                 return
             self._led = True
         self._skipping = False
-        if packet.stream is not self._announced:
-            self._announced = packet.stream
-            self._add(packet.stream, now_s)
-        self._add(packet, now_s)
-        self.waiting += len(packet.message)
-        self._budget.waiting += len(packet.message)
+        self._append(packet, now_s)
         self._budget.make_room()
 
     def show(self, jpeg: Jpeg, now_s: float) -> None:
@@ -116,11 +112,17 @@ class Outbox:
             self._skipping = True
 
     def skip(self) -> None:
-        """Throw away what waits, and take nothing up to the next key frame."""
+        """Throw away what waits up to the newest key frame; where that is the first, all, and wait for the next one."""
         self._budget.skips += 1
+        pictures = [entry for entry in self._items if isinstance(entry[0], Packet)]
+        newest = max((at for at, (item, _) in enumerate(pictures) if isinstance(item, Packet) and item.key), default=0)
         self._clear()
-        self._announced = self._told
-        self._skipping = True
+        self._announced, self._skipping = self._told, True
+        for item, since_s in pictures[newest:] if newest else ():
+            assert isinstance(item, Packet)
+            if not item.leading:  # what led the key frame cannot be decoded any more
+                self._skipping, self._led = False, True
+                self._append(item, since_s)
 
     def wait_for_key(self) -> None:
         """Take no more pictures up to the next key frame."""
@@ -145,6 +147,14 @@ class Outbox:
         """Throw away what waits: the viewer is gone."""
         self._clear()
         self._budget.leave(self)
+
+    def _append(self, packet: Packet, now_s: float) -> None:
+        if packet.stream is not self._announced:
+            self._announced = packet.stream
+            self._add(packet.stream, now_s)
+        self._add(packet, now_s)
+        self.waiting += len(packet.message)
+        self._budget.waiting += len(packet.message)
 
     def _add(self, item: Item, now_s: float) -> None:
         self._items.append((item, now_s))

@@ -27,6 +27,8 @@ MEANWHILE_S = 0.25
 """A sub-stream that is not there after so long is being opened: key frames of the main one are shown meanwhile."""
 FIRST_RETRY_S, MOST_RETRY_S = 5.0, 60.0
 """Pauses before what could not be had is tried again."""
+ALIVE_S = 10.0
+"""So often a page hears something, also while there is no picture: else it takes the line for dead."""
 DECODED_WORDS = N_("This browser does not play H.265: one picture a second, made by the centre")
 
 
@@ -87,6 +89,8 @@ class LiveSession:
         self._timers: set[asyncio.TimerHandle] = set()
         self._due = False
         self._bridge_due = False
+        self._quiet = False
+        """Whether nothing has been sent since that was last looked at."""
 
     def ask(self, text: str) -> None:
         """Take what the page says; msgspec.DecodeError when it is nothing that a page says."""
@@ -98,6 +102,7 @@ class LiveSession:
 
     async def run(self) -> NoReturn:
         """Send pictures until cancelled; TimeoutError when they are not taken."""
+        alive = asyncio.create_task(self._stay_alive(), name="live: a word now and then")
         try:
             self._try()
             while True:
@@ -107,8 +112,11 @@ class LiveSession:
                     await self._wake.wait()
                     self._wake.clear()
                 else:
+                    self._quiet = False
                     await self._give(item)
         finally:
+            alive.cancel()
+            await asyncio.gather(alive, return_exceptions=True)
             for timer in self._timers:
                 timer.cancel()
             self._drop(self._trial)
@@ -194,6 +202,13 @@ class LiveSession:
             self._try()
 
     # What is sent.
+
+    async def _stay_alive(self) -> None:
+        while True:
+            self._quiet = True
+            await asyncio.sleep(ALIVE_S)
+            if self._quiet:
+                await self._say({"type": "alive"})
 
     async def _give(self, item: Item) -> None:
         seat = self._seat

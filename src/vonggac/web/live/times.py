@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from vonggac.video.mp4 import nominal_duration
 from vonggac.video.stream import VIDEO_TIMESCALE, VideoParameters
 
-FIRST = 10 * VIDEO_TIMESCALE
+FIRST = 20 * VIDEO_TIMESCALE
 """When the first picture is shown: no decode time before it is negative, however far it must be decoded ahead."""
 LEAST_DURATION = VIDEO_TIMESCALE // 5
 MOST_DURATION = VIDEO_TIMESCALE
@@ -55,7 +55,7 @@ class LiveTimes:
     _recent: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._usual = nominal_duration(self.parameters)
+        self._usual = min(nominal_duration(self.parameters), MOST_DURATION)
         self._duration = min(max(LATE_BY * self._usual, LEAST_DURATION), MOST_DURATION)
         self._depth = min(self.parameters.reorder_frames or 0, MAX_REORDERED)
 
