@@ -9,10 +9,10 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -27,6 +27,9 @@ from vonggac.core.presence import RoleRow
 from vonggac.org import accounts
 from vonggac.org.models import Account
 from vonggac.org.passwords import hash_password
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 VONGGAC = [sys.executable, "-m", "vonggac"]
 
@@ -72,9 +75,9 @@ class LiveCentre:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def add_camera(self, url: str) -> uuid.UUID:
+    def add_camera(self, url: str, *options: str) -> uuid.UUID:
         """Add a camera; returns its id."""
-        self.command("camera", "add", f"Camera {len(self.cameras) + 1}", url, "--data", str(self.path))
+        self.command("camera", "add", f"Camera {len(self.cameras) + 1}", url, *options, "--data", str(self.path))
         with self.database.read() as session:
             self.cameras = list(session.scalars(sa.select(Camera.id).order_by(Camera.number)))
         return self.cameras[-1]
@@ -117,8 +120,7 @@ class LiveCentre:
 
 
 @contextmanager
-def live_centre(folder: Path) -> Iterator[LiveCentre]:
-    """Make a centre on SQLite with nothing running."""
+def _live_centre(folder: Path) -> Iterator[LiveCentre]:
     environment = {
         **os.environ,
         "VONGGAC_METRICS_RECORDER_PORT": "-1",
@@ -135,6 +137,12 @@ def live_centre(folder: Path) -> Iterator[LiveCentre]:
         made.database.close()
 
 
+@pytest.fixture(scope="session")
+def live_centre(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[LiveCentre]]:
+    """`with live_centre() as centre`: one on SQLite, with nothing running."""
+    return lambda: _live_centre(tmp_path_factory.mktemp("live"))
+
+
 CLIPS: dict[str, dict[str, Any]] = {
     "h264": {},
     "h264-b": {"b_frames": 3},
@@ -144,12 +152,70 @@ CLIPS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory, numbered_clip: Any) -> Iterator[LiveCentre]:
+def centre(live_centre: Any, numbered_clip: Any) -> Iterator[LiveCentre]:
     """A centre whose cameras (1 to 4: CLIPS, 5: a large one) are recorded, and its pages; a file's tests share it."""
     clips = [numbered_clip(width=640, height=360, bits_per_second=400_000, **one) for one in CLIPS.values()]
-    with GstCamera([*clips, numbered_clip()]) as cameras, live_centre(tmp_path_factory.mktemp("live")) as made:
+    with GstCamera([*clips, numbered_clip()]) as cameras, live_centre() as made:
         for number in range(1, len(clips) + 2):
             made.add_camera(cameras.url(number))
         made.start("recorder")
         made.web()
         yield made
+
+
+ROOT = Path(__file__).parents[3]
+LIMIT_MS = 60_000
+MOUNT = """([number, stream]) => {
+  const host = document.createElement('div');
+  host.style.width = '640px';
+  host.style.height = '360px';
+  host.dataset.words = '{"live_stale": "old by {age}"}';
+  document.getElementById('content').prepend(host);
+  window.host = host;
+  window.states = [];
+  window.tile = new tiles.LiveTile(host, String(number), {stream, says: true});
+  tile.onState = (state) => states.push(state);
+  tile.start();
+}"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tile's script alone, as a page of the wall has it in its bundle."""
+    out = tmp_path_factory.mktemp("tile") / "tile.js"
+    command = [ROOT / "node_modules/.bin/esbuild", ROOT / "src/vonggac/web/ui/live/tile.ts", f"--outfile={out}"]
+    options = ["--bundle", "--format=iife", "--global-name=tiles", "--log-level=warning"]
+    subprocess.run([*map(str, command), *options], check=True, timeout=60)
+    return out.read_text("utf-8") + ";window.tiles = tiles"
+
+
+class Looking:
+    """A page with a tile on it."""
+
+    def __init__(self, page: Page, centre: Any, script: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(f"{centre.address}/health")
+        page.evaluate(script)
+
+    def mount(self, number: int = 1, stream: str = "auto") -> None:
+        self.page.evaluate(MOUNT, [number, stream])
+
+    def wait(self, condition: str) -> Any:
+        return self.page.wait_for_function(condition, timeout=LIMIT_MS).json_value()
+
+    def kinds(self) -> list[str]:
+        kinds: list[str] = self.page.evaluate("states.map((state) => state.kind)")
+        return kinds
+
+
+@pytest.fixture
+def looking(browser: Browser, centre: Any, script: str) -> Iterator[Looking]:
+    """A logged-in officer's page, without a tile yet."""
+    context = browser.new_context(locale="vi-VN", viewport={"width": 1366, "height": 768})
+    context.add_cookies([{"name": "vonggac_session", "value": centre.token, "url": centre.address}])
+    made = Looking(context.new_page(), centre, script)
+    yield made
+    assert made.complaints == []
+    context.close()

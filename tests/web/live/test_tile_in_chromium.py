@@ -3,79 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[3]
-LIMIT_MS = 60_000
-MOUNT = """([number, stream]) => {
-  const host = document.createElement('div');
-  host.style.width = '640px';
-  host.style.height = '360px';
-  host.dataset.words = '{"live_stale": "old by {age}"}';
-  document.getElementById('content').prepend(host);
-  window.host = host;
-  window.states = [];
-  window.tile = new tiles.LiveTile(host, String(number), {stream, says: true});
-  tile.onState = (state) => states.push(state);
-  tile.start();
-}"""
 LIVE = "() => states.length > 0 && states.at(-1).kind === 'live'"
 
 
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tile's script alone, as a page of the wall has it in its bundle."""
-    out = tmp_path_factory.mktemp("tile") / "tile.js"
-    command = [ROOT / "node_modules/.bin/esbuild", ROOT / "src/vonggac/web/ui/live/tile.ts", f"--outfile={out}"]
-    options = ["--bundle", "--format=iife", "--global-name=tiles", "--log-level=warning"]
-    subprocess.run([*map(str, command), *options], check=True, timeout=60)
-    return out.read_text("utf-8") + ";window.tiles = tiles"
-
-
-class Looking:
-    """A page with a tile on it."""
-
-    def __init__(self, page: Page, centre: Any, script: str) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(f"{centre.address}/health")
-        page.evaluate(script)
-
-    def mount(self, number: int = 1, stream: str = "auto") -> None:
-        self.page.evaluate(MOUNT, [number, stream])
-
-    def wait(self, condition: str) -> Any:
-        return self.page.wait_for_function(condition, timeout=LIMIT_MS).json_value()
-
-    def kinds(self) -> list[str]:
-        kinds: list[str] = self.page.evaluate("states.map((state) => state.kind)")
-        return kinds
-
-
-@pytest.fixture
-def looking(browser: Browser, centre: Any, script: str) -> Iterator[Looking]:
-    """A logged-in officer's page, without a tile yet."""
-    context = browser.new_context(locale="vi-VN", viewport={"width": 1366, "height": 768})
-    context.add_cookies([{"name": "vonggac_session", "value": centre.token, "url": centre.address}])
-    made = Looking(context.new_page(), centre, script)
-    yield made
-    assert made.complaints == []
-    context.close()
-
-
 @pytest.mark.parametrize("number", [1, 2], ids=["h264", "h264-b"])
-def test_a_tile_plays_close_behind_the_present(looking: Looking, number: int) -> None:
+def test_a_tile_plays_close_behind_the_present(looking: Any, number: int) -> None:
     looking.mount(number)
     looking.wait(LIVE)
     looking.wait("() => tile.video.currentTime > 0 && tile.video.videoWidth === 640")
@@ -85,14 +23,14 @@ def test_a_tile_plays_close_behind_the_present(looking: Looking, number: int) ->
     assert looking.page.evaluate("host.dataset.live") == "live"
 
 
-def test_what_was_shown_is_thrown_away(looking: Looking) -> None:
+def test_what_was_shown_is_thrown_away(looking: Any) -> None:
     looking.mount(1)
     looking.wait("() => tile.video.buffered.length && tile.video.buffered.start(0) > 20.1")
     looking.wait("() => tile.video.currentTime - tile.video.buffered.start(0) < 10")
     assert looking.kinds()[-1] == "live"
 
 
-def test_h265_that_chromium_does_not_play_is_shown_in_key_frames_and_said_so(looking: Looking) -> None:
+def test_h265_that_chromium_does_not_play_is_shown_in_key_frames_and_said_so(looking: Any) -> None:
     looking.page.evaluate("MediaSource.isTypeSupported = () => false")
     looking.mount(3)
     looking.wait("() => states.at(-1).kind === 'keyframes'")
@@ -103,7 +41,7 @@ def test_h265_that_chromium_does_not_play_is_shown_in_key_frames_and_said_so(loo
     looking.wait(f"() => tile.screen.shownMs() > {first}")
 
 
-def test_a_tile_that_is_stopped_leaves_nothing_behind(looking: Looking) -> None:
+def test_a_tile_that_is_stopped_leaves_nothing_behind(looking: Any) -> None:
     looking.mount(1)
     looking.wait(LIVE)
     looking.page.evaluate("window.line = tile.socket; window.film = tile.video; tile.stop()")
@@ -112,7 +50,7 @@ def test_a_tile_that_is_stopped_leaves_nothing_behind(looking: Looking) -> None:
     looking.wait("() => line.readyState === WebSocket.CLOSED")
 
 
-def test_a_picture_that_grows_old_is_veiled_with_its_age_and_never_shown_as_live(looking: Looking, centre: Any) -> None:
+def test_a_picture_that_grows_old_is_veiled_with_its_age_and_never_shown_as_live(looking: Any, centre: Any) -> None:
     looking.mount(1)
     looking.wait(LIVE)
     centre.running["web"].send_signal(signal.SIGSTOP)
@@ -125,7 +63,7 @@ def test_a_picture_that_grows_old_is_veiled_with_its_age_and_never_shown_as_live
     looking.wait(LIVE)
 
 
-def test_a_lost_recorder_is_said_in_words_and_the_tile_comes_back(looking: Looking, centre: Any) -> None:
+def test_a_lost_recorder_is_said_in_words_and_the_tile_comes_back(looking: Any, centre: Any) -> None:
     looking.mount(1)
     looking.wait(LIVE)
     centre.end("recorder", signal.SIGKILL)
@@ -137,7 +75,7 @@ def test_a_lost_recorder_is_said_in_words_and_the_tile_comes_back(looking: Looki
     assert looking.page.evaluate("tile.video !== before && host.querySelectorAll('video').length === 1")
 
 
-def test_a_restarted_web_is_found_again_without_a_reload(looking: Looking, centre: Any) -> None:
+def test_a_restarted_web_is_found_again_without_a_reload(looking: Any, centre: Any) -> None:
     looking.mount(1)
     looking.wait(LIVE)
     port = int(centre.address.rpartition(":")[2])
@@ -148,7 +86,7 @@ def test_a_restarted_web_is_found_again_without_a_reload(looking: Looking, centr
     assert "ended" not in looking.kinds()
 
 
-def test_a_log_in_that_is_over_ends_the_tile_for_good(looking: Looking, centre: Any) -> None:
+def test_a_log_in_that_is_over_ends_the_tile_for_good(looking: Any, centre: Any) -> None:
     looking.page.context.clear_cookies()
     looking.mount(1)
     looking.wait("() => states.at(-1).kind === 'ended'")

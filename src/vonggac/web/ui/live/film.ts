@@ -61,7 +61,11 @@ export class Film implements Screen {
     video.disableRemotePlayback = true;
     this.address = URL.createObjectURL(this.source);
     this.source.addEventListener("sourceopen", () => this.open(), { once: true });
-    video.addEventListener("loadeddata", () => this.onFirst(), { once: true });
+    const first = (): void => {
+      this.shows(video.currentTime);
+      this.onFirst();
+    };
+    video.addEventListener("loadeddata", first, { once: true });
     video.addEventListener("error", () => this.fail());
     video.addEventListener("waiting", () => {
       if (this.begun) {
@@ -177,13 +181,17 @@ export class Film implements Screen {
       this.asked = true;
       this.element.requestVideoFrameCallback((_, frame) => {
         this.asked = false;
-        const first = this.times.findIndex((one) => one.at > frame.mediaTime + 0.002);
-        const gone = (first < 0 ? this.times.length : first) - 1;
-        if (gone >= 0) {
-          this.times.splice(0, gone);
-          this.arrivedMs = this.times[0]?.arrivedMs ?? this.arrivedMs;
-        }
+        this.shows(frame.mediaTime);
       });
+    }
+  }
+
+  private shows(time: number): void {
+    const first = this.times.findIndex((one) => one.at > time + 0.002);
+    const gone = (first < 0 ? this.times.length : first) - 1;
+    if (gone >= 0) {
+      this.times.splice(0, gone);
+      this.arrivedMs = this.times[0]?.arrivedMs ?? this.arrivedMs;
     }
   }
 
