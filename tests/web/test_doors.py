@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from starlette.routing import Route
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from vonggac.core.errors import VonggacError
 from vonggac.org.models import LoginSession
-from vonggac.shell.doors import PUBLIC, VERBS, DoorRoute, Doors, check_routes
+from vonggac.shell.doors import LOG_IN_FIRST, PUBLIC, VERBS, DoorRoute, Doors, SocketRoute, check_routes
 
 PUBLIC_ROUTES = {"/login", "/preferences", "/static/{name}"}
 """What anybody may see. A new one is added here on purpose, or not at all."""
+
+
+def _path(pattern: str) -> str:
+    """An address of a route: numbers are 1, everything else is an id."""
+    return re.sub(r"\{\w+\}", "0" * 32, re.sub(r"\{\w+:int\}", "1", pattern))
 
 
 def test_every_route_declares_its_verb(application: Any) -> None:
     routes = application.routes
     assert len(routes) >= 11
     for route in routes:
-        assert isinstance(route, DoorRoute), route
+        assert isinstance(route, DoorRoute | SocketRoute), route
         assert route.verb in VERBS
     assert {route.path for route in routes if route.verb == PUBLIC} == PUBLIC_ROUTES
     assert {route.path for route in routes if route.loopback} == {"/metrics"}
@@ -41,9 +49,9 @@ def test_a_house_with_an_entrance_without_a_door_does_not_open() -> None:
 def test_a_stranger_is_led_to_the_log_in_or_told_to(application: Any, client: Any) -> None:
     async def walk() -> None:
         for route in application.routes:
-            if route.verb == PUBLIC:
+            if route.verb == PUBLIC or isinstance(route, SocketRoute):
                 continue
-            path = route.path.format(camera_id="0" * 32)
+            path = _path(route.path)
             for method in sorted(route.methods - {"HEAD"}):
                 for accept in ("text/html", "application/json"):
                     answer = await client.http.request(method, path, headers={"accept": accept})
@@ -56,12 +64,22 @@ def test_a_stranger_is_led_to_the_log_in_or_told_to(application: Any, client: An
     asyncio.run(walk())
 
 
+def test_a_stranger_s_socket_is_closed_with_the_reason(application: Any) -> None:
+    paths = [_path(route.path) for route in application.routes if isinstance(route, SocketRoute)]
+    assert paths
+    for path in paths:
+        with TestClient(application).websocket_connect(path) as socket, pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive()
+            socket.receive_text()
+        assert closed.value.code == LOG_IN_FIRST, path
+
+
 def test_an_account_without_verbs_gets_nowhere(application: Any, client: Any) -> None:
     async def walk() -> None:
         await client.log_in("khach1")
         for route in application.routes:
-            if route.verb != PUBLIC:
-                path = route.path.format(camera_id="0" * 32)
+            if route.verb != PUBLIC and isinstance(route, DoorRoute):
+                path = _path(route.path)
                 for method in sorted(route.methods - {"HEAD"}):
                     assert (await client.http.request(method, path)).status_code == 403, path
 

@@ -71,7 +71,7 @@ class Relay:
         if channel is None:
             channel = self._channels[key] = Channel(camera_id, name, self._key_frames.offer)
             self._subscriptions[key] = Subscription(channel, self._database, self._clock)
-            self._tasks[key] = asyncio.create_task(self._subscriptions[key].run(), name=f"live {name} {camera_id.hex}")
+            self._listen(key)
         if self._looking is None:
             self._looking = asyncio.create_task(self._explain(), name="live: why no picture")
         return channel
@@ -87,6 +87,20 @@ class Relay:
         for key in list(self._channels):
             self._end(key, always=True)
         self._key_frames.close()
+
+    def _listen(self, key: _ChannelKey) -> None:
+        if (subscription := self._subscriptions.get(key)) is None:
+            return
+        task = asyncio.create_task(subscription.run(), name=f"live {key[1]} {key[0].hex}")
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._failed(key, task))
+
+    def _failed(self, key: _ChannelKey, task: asyncio.Task[None]) -> None:
+        """A mistake of ours ended the listening: it is written down, and listened again after a while."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": f"listening failed: {task.get_name()}", "exception": error})
+            loop.call_later(LINGER_S, self._listen, key)
 
     def _end(self, key: _ChannelKey, always: bool = False) -> None:
         if (end := self._ends.pop(key, None)) is not None:
