@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from starlette.routing import Route
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from vonggac.core.errors import VonggacError
 from vonggac.org.models import LoginSession
-from vonggac.shell.doors import PUBLIC, VERBS, DoorRoute, Doors, check_routes
+from vonggac.shell.doors import LOG_IN_FIRST, PUBLIC, VERBS, DoorRoute, Doors, SocketRoute, check_routes
 
 PUBLIC_ROUTES = {"/login", "/preferences", "/static/{name}"}
 """What anybody may see. A new one is added here on purpose, or not at all."""
@@ -28,7 +30,7 @@ def test_every_route_declares_its_verb(application: Any) -> None:
     routes = application.routes
     assert len(routes) >= 11
     for route in routes:
-        assert isinstance(route, DoorRoute), route
+        assert isinstance(route, DoorRoute | SocketRoute), route
         assert route.verb in VERBS
     assert {route.path for route in routes if route.verb == PUBLIC} == PUBLIC_ROUTES
     assert {route.path for route in routes if route.loopback} == {"/metrics"}
@@ -47,7 +49,7 @@ def test_a_house_with_an_entrance_without_a_door_does_not_open() -> None:
 def test_a_stranger_is_led_to_the_log_in_or_told_to(application: Any, client: Any) -> None:
     async def walk() -> None:
         for route in application.routes:
-            if route.verb == PUBLIC:
+            if route.verb == PUBLIC or isinstance(route, SocketRoute):
                 continue
             path = _path(route.path)
             for method in sorted(route.methods - {"HEAD"}):
@@ -62,11 +64,21 @@ def test_a_stranger_is_led_to_the_log_in_or_told_to(application: Any, client: An
     asyncio.run(walk())
 
 
+def test_a_stranger_s_socket_is_closed_with_the_reason(application: Any) -> None:
+    paths = [_path(route.path) for route in application.routes if isinstance(route, SocketRoute)]
+    assert paths
+    for path in paths:
+        with TestClient(application).websocket_connect(path) as socket, pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive()
+            socket.receive_text()
+        assert closed.value.code == LOG_IN_FIRST, path
+
+
 def test_an_account_without_verbs_gets_nowhere(application: Any, client: Any) -> None:
     async def walk() -> None:
         await client.log_in("khach1")
         for route in application.routes:
-            if route.verb != PUBLIC:
+            if route.verb != PUBLIC and isinstance(route, DoorRoute):
                 path = _path(route.path)
                 for method in sorted(route.methods - {"HEAD"}):
                     assert (await client.http.request(method, path)).status_code == 403, path

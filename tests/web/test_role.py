@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from vonggac.core.errors import VonggacError
-from vonggac.web.role import listen
+from vonggac.web.role import TAKES_NOTHING_MS, UNSENT_BYTES, listen
 
 
 def test_a_port_that_is_taken_is_said_with_what_to_do() -> None:
@@ -50,3 +50,12 @@ def test_the_pages_need_no_library_that_only_decoding_needs() -> None:
     loaded += " if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60)
     assert answer.stdout.strip() == "[]"
+
+
+def test_what_a_viewer_has_not_taken_waits_with_us_and_not_in_the_kernel() -> None:
+    """Connections inherit from the socket that they came in by."""
+    with listen("127.0.0.1", 0) as listening:
+        listening.listen()
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == TAKES_NOTHING_MS

@@ -16,7 +16,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        # Live pictures of browsers that do not decode them themselves are blobs of the page's own.
+        "img-src 'self' blob:",
         # Live pictures and recordings reach a <video> through a MediaSource, whose address is a blob of the page's own.
         "media-src 'self' blob:",
         "font-src 'self'",

@@ -222,7 +222,7 @@ def health_rows(session: Session, now_us: int | None = None) -> list[CameraHealt
 def _row(
     camera: Camera, unit_name: str, unit_sort: str, status: CameraStatus | None, still_us: int | None, now: int
 ) -> CameraHealth:
-    state, since = _state(camera, status, now)
+    state, since = state_of(camera, status, now)
     recording = status is not None and state is State.RECORDING
     return CameraHealth(
         id=camera.id,
@@ -253,7 +253,8 @@ def _row(
     )
 
 
-def _state(camera: Camera, status: CameraStatus | None, now: int) -> tuple[State, int]:
+def state_of(camera: Camera, status: CameraStatus | None, now: int) -> tuple[State, int]:
+    """Return what a camera does at the moment `now`, and since when (microseconds since 1970, 0: not known)."""
     if not camera.enabled:
         return State.DISABLED, 0
     if status is None:

@@ -129,8 +129,8 @@ def byte_stream(parameters: VideoParameters, data: bytes) -> bytes:
     return b"".join(_START_CODE + unit for unit in units)
 
 
-def jpeg_of(parameters: VideoParameters, data: bytes) -> bytes:
-    """Return a key frame as a JPEG 320 pixels wide; StillError when it cannot be decoded.
+def jpeg_of(parameters: VideoParameters, data: bytes, width: int = WIDTH) -> bytes:
+    """Return a key frame as a JPEG so many pixels wide (an even number); StillError when it cannot be decoded.
 
     Blocks for some milliseconds: call it on a thread.
     """
@@ -150,22 +150,22 @@ def jpeg_of(parameters: VideoParameters, data: bytes) -> bytes:
         frames = [*decoder.decode(Packet(byte_stream(parameters, data))), *decoder.decode(None)]
         if not frames:
             raise StillError("The key frame holds no whole picture.")
-        return _encode(frames[0], decoder.sample_aspect_ratio)
+        return _encode(frames[0], decoder.sample_aspect_ratio, width)
     except (av.FFmpegError, ValueError) as error:
         raise StillError(f"The key frame cannot be decoded: {error}.") from error
 
 
-def _encode(frame: VideoFrame, pixel_aspect: Fraction | None) -> bytes:
+def _encode(frame: VideoFrame, pixel_aspect: Fraction | None, width: int) -> bytes:
     from av.video.codeccontext import VideoCodecContext
     from av.video.reformatter import ColorRange
 
     # Some cameras send pixels that are not square (704 × 576 meant as 4:3); the still is as wide as it is meant.
     aspect = frame.width / frame.height * float(pixel_aspect or 1)
-    height = max(2, min(4 * WIDTH, round(WIDTH / aspect / 2) * 2))
-    small = frame.reformat(width=WIDTH, height=height, format="yuvj420p", dst_color_range=ColorRange.JPEG)
+    height = max(2, min(4 * width, round(width / aspect / 2) * 2))
+    small = frame.reformat(width=width, height=height, format="yuvj420p", dst_color_range=ColorRange.JPEG)
     small.pts = None
     encoder = VideoCodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, height, "yuvj420p"
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     encoder.thread_count = 1
     encoder.options = {"qmin": str(QUALITY), "qmax": str(QUALITY)}

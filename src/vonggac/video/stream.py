@@ -55,20 +55,25 @@ class AccessUnit:
 
     @property
     def leading(self) -> bool:
-        """True for a picture that follows a key frame and is shown before it (ITU-T H.265 §3, leading picture).
+        """Whether it is of no use where decoding begins at the key frame before it (`is_leading`)."""
+        return is_leading(self.parameters, self.data)
 
-        Most of them (RASL) refer to pictures before that key frame: where decoding begins there, they cannot be shown.
-        H.264 has none: there every key frame (IDR) is shown before all that follows it.
-        """
-        if self.parameters.codec != "h265":
-            return False
-        data, at = self.data, 0
-        while at + 4 < len(data):
-            kind = data[at + 4] >> 1 & 63
-            if kind < _FIRST_NOT_SLICE:
-                return kind in _LEADING
-            at += 4 + int.from_bytes(data[at : at + 4], "big")
+
+def is_leading(parameters: VideoParameters, data: bytes | bytearray) -> bool:
+    """Return whether a picture follows a key frame and is shown before it (ITU-T H.265 §3, leading picture).
+
+    Most of them (RASL) refer to pictures before that key frame: where decoding begins there, they cannot be shown.
+    H.264 has none: there every key frame (IDR) is shown before all that follows it.
+    """
+    if parameters.codec != "h265":
         return False
+    at = 0
+    while at + 4 < len(data):
+        kind = data[at + 4] >> 1 & 63
+        if kind < _FIRST_NOT_SLICE:
+            return kind in _LEADING
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 @dataclass(frozen=True, slots=True)

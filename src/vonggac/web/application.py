@@ -27,6 +27,9 @@ from vonggac.shell.templates import make_templates
 from vonggac.shell.visit import Shell
 from vonggac.web import account_pages, health_pages, playback_media, playback_times, still_pages
 from vonggac.web.figures import AnswersCounted, StreamCollector
+from vonggac.web.live import doors as live_doors
+from vonggac.web.live.relay import LiveCollector, Relay
+from vonggac.web.live.rights import Rights
 
 _HERE = Path(__file__).parent
 BUNDLE = _HERE / "static" / "dist"
@@ -51,15 +54,16 @@ def make_application(
     bundle: Bundle | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`."""
-    packages = (pages, health_pages, account_pages, still_pages, playback_media, playback_times)
+    packages = (pages, health_pages, account_pages, still_pages, live_doors, playback_media, playback_times)
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
     check_routes(application.routes)
     stream = EventStream(database, HEARD_BY)
+    clock = clock or SystemClock()
     application.state.shell = Shell(
         settings=settings,
         database=database,
-        clock=clock or SystemClock(),
+        clock=clock,
         bundle=bundle or Bundle.read(BUNDLE),
         templates=make_templates([_HERE / "templates"]),
         stream=stream,
@@ -69,9 +73,12 @@ def make_application(
     application.state.menu = {route.path for route in routes}
     application.state.wishes = still_pages.Wishes()
     application.state.playing = playback_media.Playing()
+    application.state.live = relay = Relay(database, clock)
+    application.state.live_rights = Rights(database, clock)
     for kind in (HTTPException, NotFound, OperationalError, Exception):
         application.add_exception_handler(kind, pages.failed)
     registry.register(StreamCollector(stream))
+    registry.register(LiveCollector(relay))
     application.add_middleware(AnswersCounted, registry=registry)
     application.add_middleware(SecurityHeaders)
     return application

@@ -18,6 +18,8 @@ KEEP_ALIVE_S = 15
 MOST_CONNECTIONS = 1000
 WEBSOCKET_MESSAGE_LIMIT = 4096
 """Bytes that a browser may send at once: pages only say which pictures they want."""
+UNSENT_BYTES = 128 * 1024
+TAKES_NOTHING_MS = 30_000
 GRACE_S = 5
 """How long answers under way may take when the role ends."""
 
@@ -69,7 +71,10 @@ async def serve(context: RoleContext) -> None:
             stopping.cancel()
             application.state.shell.stream.close()
             server.should_exit = True
-            await serving
+            try:
+                await serving
+            finally:
+                application.state.live.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -77,6 +82,10 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Both are handed on to every connection (tcp(7)): what a viewer has not taken waits here, where it can be thrown
+    # away for the present, and not by the megabyte in the kernel; and one who takes nothing at all is let go.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKES_NOTHING_MS)
     try:
         listening.bind((host, port))
     except OSError as error:
