@@ -24,6 +24,7 @@ from typing import Any
 
 from bench.fuzz import corpus, grammars
 from vonggac.cameras.address import split_address
+from vonggac.core.digest import Authenticator, parse_challenges
 from vonggac.core.errors import Invalid
 from vonggac.video import live_client
 from vonggac.video.mp4 import RecordingDamaged, read_samples, scan
@@ -32,7 +33,6 @@ from vonggac.video.mp4.reader import read_sound, read_table
 from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.aac import MAX_FRAMES, AacDepacketiser, SoundRefused, sound_parameters
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
-from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.client import MIN_BUFFER
 from vonggac.video.rtsp.datagrams import DatagramPair
 from vonggac.video.rtsp.depacketiser import MAX_PICTURE, Depacketiser
