@@ -1,4 +1,4 @@
-"""Activity: when more happened before a camera than is usual."""
+"""Activity: when more happened before a camera than is usual; where a camera's ONVIF service is."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_activity_camera_start", "activity", ["camera_id", "start_us"])
     op.create_index("ix_activity_start", "activity", ["start_us"])
+    op.add_column("camera", sa.Column("onvif_url", sa.Text(), nullable=False, server_default=sa.text("''")))
 
 
 def downgrade() -> None:
