@@ -44,17 +44,22 @@ class Episode:
     taken: bool = False
     """Whether its row was asked for."""
 
+    @property
+    def row_ends_us(self) -> int:
+        """When its row ends: no interval is empty."""
+        return max(self.end_us, self.start_us + 1)
+
 
 def note(session: Session, new: Sequence[Episode], grown: Sequence[Episode] = ()) -> None:
     """Write a row for each new episode, which gets its id, and let the rows of others grow. Announced is last."""
     for episode in grown:
-        values = {"end_us": episode.end_us, "score": episode.score}
+        values = {"end_us": episode.row_ends_us, "score": episode.score}
         session.execute(sa.update(Activity).where(Activity.id == episode.id).values(values))
     rows = [
         Activity(
             camera_id=episode.camera_id,
             start_us=episode.start_us,
-            end_us=max(episode.end_us, episode.start_us + 1),
+            end_us=episode.row_ends_us,
             score=episode.score,
             source=episode.source.value,
         )
