@@ -6,6 +6,7 @@ session's addresses relative, absolute, absent); the streams are coded by x264 a
 
 from __future__ import annotations
 
+import asyncio
 import re
 import struct
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ from random import Random
 
 from peers.aac import DESCRIBED, Sender
 from video.rtsp.conftest import PPS, SDP, SPS, Packer, interleave, slice_unit
+from vonggac.cameras.onvif.client import exchange
+from vonggac.cameras.onvif.pull_point import PullPoint
+from vonggac.sim.onvif import OnvifCamera, OnvifServer
 from vonggac.video.mp4 import SoundFrames, fragment_header, init_segment
 from vonggac.video.mp4.group_table import GroupEntry, pack
 from vonggac.video.stream import SoundParameters, VideoParameters
@@ -311,6 +315,42 @@ def live_answers() -> list[bytes]:
         head.encode() + b"\0\0\0\1e" + b'{"size":5,"pts":6900,"key":false,"arrived_us":1700000000000000}\n\0\0\0\1a',
         b'{"size":0}\n{"size":0}\n',
     ]
+
+
+def onvif_answers() -> list[bytes]:
+    """Answers of ONVIF cameras, one of each kind: as the simulated ones give them."""
+    return asyncio.run(_onvif_answers())
+
+
+async def _onvif_answers() -> list[bytes]:
+    camera, answers = OnvifCamera(), []
+    async with OnvifServer({1: camera}) as server:
+        point = PullPoint(server.address(1), None)
+        for number in range(6):
+            camera.move(number % 2 == 0)
+            answer = await exchange(point.request(0, 0.0))
+            answers.append(answer.body)
+            point.answer(answer, 0, 0.0)
+        old = OnvifCamera(knows_services=False)
+        server.cameras[2] = old
+        point = PullPoint(server.address(2), None)
+        for _ in range(3):
+            answer = await exchange(point.request(0, 0.0))
+            answers.append(answer.body)
+            point.answer(answer, 0, 0.0)
+    return answers
+
+
+def http_answers() -> list[bytes]:
+    """The same as HTTP: with a length, in chunks, up to the end of the connection; a log-in that is wanted."""
+    whole = []
+    for body in onvif_answers()[:4]:
+        head = b"HTTP/1.1 200 OK\r\nServer: gSOAP/2.8\r\nContent-Type: application/soap+xml; charset=utf-8\r\n"
+        whole.append(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        whole.append(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        whole.append(head + b"Connection: close\r\n\r\n" + body)
+    challenge = CHALLENGES[1].encode()
+    return [*whole, b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: " + challenge + b"\r\nContent-Length: 0\r\n\r\n"]
 
 
 def texts(*kinds: Sequence[str]) -> list[bytes]:

@@ -23,7 +23,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.fuzz import corpus, grammars
-from vonggac.cameras.address import split_address
+from vonggac.cameras.address import Credentials, split_address
+from vonggac.cameras.onvif.client import Answer
+from vonggac.cameras.onvif.errors import OnvifError
+from vonggac.cameras.onvif.messages import MOST_MESSAGES
+from vonggac.cameras.onvif.motion import MotionState
+from vonggac.cameras.onvif.pull_point import HttpResponse, PullPoint, Step
+from vonggac.core.digest import Authenticator, parse_challenges
 from vonggac.core.errors import Invalid
 from vonggac.video import live_client
 from vonggac.video.mp4 import RecordingDamaged, read_samples, scan
@@ -32,7 +38,6 @@ from vonggac.video.mp4.reader import read_sound, read_table
 from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.aac import MAX_FRAMES, AacDepacketiser, SoundRefused, sound_parameters
 from vonggac.video.rtsp.address import CameraAddress, hide_secrets
-from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.client import MIN_BUFFER
 from vonggac.video.rtsp.datagrams import DatagramPair
 from vonggac.video.rtsp.depacketiser import MAX_PICTURE, Depacketiser
@@ -94,6 +99,8 @@ def known() -> list[Target]:
         Target("address", "camera addresses", lambda: corpus.texts(corpus.ADDRESSES), address, grammars.address, 0.5,
                words),
         Target("live", "the live protocol, the viewer's end", corpus.live_answers, live, grammars.live),
+        Target("onvif", "answers of ONVIF cameras, through a whole subscription", corpus.onvif_answers, onvif),
+        Target("onvif-http", "the same as HTTP, in slices", corpus.http_answers, onvif_http, weight=0.5),
         Target("recording", "recordings read back (torn files)", corpus.recordings, recording, grammars.recording),
         Target("group-table", "packed group tables", corpus.tables, table, grammars.table, 0.5),
     ]  # fmt: skip
@@ -487,6 +494,58 @@ def address(data: bytes) -> Hashable:
         said.append(str(error)[:40])
     hide_secrets(text)
     return tuple(said)
+
+
+def onvif(data: bytes) -> Hashable:
+    """One answer, at every step of a subscription: it goes on, or ends in words; nothing is asked of another host."""
+    said: list[Hashable] = []
+    for step in Step:
+        if step is Step.OVER:
+            continue
+        point = PullPoint("http://camera:81/onvif/device_service", Credentials("admin", _PASSWORD))
+        point.step = step
+        try:
+            point.request(0, 0.0)
+            told = point.answer(HttpResponse(200, (), data), 0, 0.0)
+            _must(len(told) <= MOST_MESSAGES, "messages are bounded")
+            _must(all(len(one.topic) <= 200 and len(one.data) <= 16 for one in told), "what is told is bounded")
+            state = MotionState()
+            state.take(told, 0.0)
+            request = point.request(0, 0.0) if point.step is not Step.OVER else None
+            if request is not None:
+                _must(request.host == "camera" and 0 < request.port < 65536, "only the camera itself is asked")
+                _must(request.head.count(b"\r\n\r\n") == 1, "a request has one head")
+                _must(_PASSWORD.encode() not in request.head + request.body, "no password is sent")
+            said.append((point.step.value, min(len(told), 2), state.moves(0.0)))
+        except OnvifError as error:
+            _must(len(str(error)) < 400 and _PASSWORD not in str(error), "an error is short and holds no password")
+            said.append((error.reason.value, str(error)[:30]))
+    return tuple(said)
+
+
+def onvif_http(data: bytes) -> Hashable:
+    """An answer at once and in slices: the same, or the same refusal."""
+    rng = _rng(data)
+    cuts = sorted(int(rng.random() * len(data)) for _ in range(int(rng.random() * 6)))
+    found = [_http(data, []), _http(data, cuts)]
+    _must(found[0] == found[1], "an answer in slices is the answer in one piece")
+    status, challenges, body = found[0]
+    _must(len(body) <= len(data) and len(challenges) <= 8, "an answer holds what came")
+    return status, len(challenges), min(len(body), 1)
+
+
+def _http(data: bytes, cuts: Sequence[int]) -> tuple[int, tuple[str, ...], bytes]:
+    answer = Answer()
+    try:
+        for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            if start < end and not answer.complete:
+                answer.take(data[start:end])
+        if not answer.complete:
+            answer.take(b"")
+    except OnvifError:
+        return -1, (), b""
+    taken = answer.response()
+    return taken.status, tuple(taken.challenges), taken.body
 
 
 def recording(data: bytes) -> Hashable:

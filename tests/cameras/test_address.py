@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vonggac.cameras.address import Credentials, check_credentials, host_of, join_address, split_address
+from vonggac.cameras.address import Credentials, check_credentials, host_of, join_address, onvif_address, split_address
 from vonggac.core.errors import Invalid
 from vonggac.video.rtsp.address import CameraAddress
 
@@ -90,3 +90,28 @@ def test_no_text_raises_anything_but_a_plain_error(text: str) -> None:
 def test_hosts_are_compared_without_port_and_case() -> None:
     assert host_of("rtsp://Cam.Local:554/a") == host_of("rtsp://cam.local/b")
     assert host_of("rtsp://[2001:db8::1]:554/a") == "[2001:db8::1]"
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("http://192.0.2.10", "http://192.0.2.10/onvif/device_service"),
+        ("http://192.0.2.10:8000/", "http://192.0.2.10:8000/onvif/device_service"),
+        ("https://camera.example/onvif/other", "https://camera.example/onvif/other"),
+        ("http://a:b%40c@[2001:db8::1]:80", "http://[2001:db8::1]:80/onvif/device_service"),
+    ],
+)
+def test_the_address_of_an_onvif_service_gets_the_usual_path_and_keeps_its_password_apart(
+    written: str, url: str
+) -> None:
+    found = onvif_address(written)
+    assert found.url == url
+    assert (found.credentials is not None) == ("@" in written)
+
+
+@pytest.mark.parametrize(
+    "written", ["rtsp://192.0.2.10/", "192.0.2.10", "http://", "http://h/?password=x", "http://h:0"]
+)
+def test_what_is_no_address_of_an_onvif_service_is_refused_in_words(written: str) -> None:
+    with pytest.raises(Invalid, match="address"):
+        onvif_address(written)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from vonggac.cameras import csv_import, service
+from vonggac.cameras.address import StreamAddress, onvif_address
+from vonggac.cameras.schemas import CameraChanges
 from vonggac.core.database import Database
 from vonggac.core.secrets import SecretBox
 from vonggac.org.csv_table import BadRows
@@ -94,3 +96,31 @@ def test_transport_and_pinned_certificate_may_be_columns(database: Database, box
         ]
     with pytest.raises(BadRows, match="line 2: The transport must be one of tcp, udp"):
         imported(database, box, tmp_path, "name,url,transport\nc,rtsp://192.0.2.1/c,http\n")
+
+
+def test_the_onvif_address_may_be_a_column_and_its_password_is_sealed(
+    database: Database, box: SecretBox, tmp_path: Path
+) -> None:
+    text = (
+        "name,url,onvif_url\n"
+        "own,rtsp://u:p@192.0.2.1/a,http://onvif:s3cret@192.0.2.1:8000\n"
+        "shared,rtsp://u:p@192.0.2.2/a,http://192.0.2.2\n"
+        "elsewhere,rtsp://u:p@192.0.2.3/a,http://192.0.2.99/\n"
+        "none,rtsp://u:p@192.0.2.4/a,\n"
+    )
+    assert imported(database, box, tmp_path, text) == [1, 2, 3, 4]
+    with database.read() as session:
+        found = service.onvif_sources(session, box)
+        assert [(one.number, one.url, one.credentials and one.credentials.user) for one in found] == [
+            (1, "http://192.0.2.1:8000/onvif/device_service", "onvif"),
+            (2, "http://192.0.2.2/onvif/device_service", "u"),
+            (3, "http://192.0.2.99/onvif/device_service", None),
+        ]
+        assert "s3cret" not in repr(found)
+    with database.write() as session:
+        camera = service.find_camera(session, "own")
+        kept = service.edit_camera(session, box, camera, CameraChanges(onvif_address=onvif_address("http://192.0.2.5")))
+        assert kept == ["onvif_url"]
+        taken = service.edit_camera(session, box, camera, CameraChanges(onvif_address=StreamAddress("")))
+        assert sorted(taken) == ["onvif_url", "secret"]
+        assert [one.number for one in service.onvif_sources(session, box)] == [2, 3]

@@ -6,7 +6,7 @@ The registry needs less than the RTSP client does (`video.rtsp.address`), and st
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from vonggac.core.errors import Invalid
@@ -14,6 +14,8 @@ from vonggac.core.errors import Invalid
 URL_LENGTH = 2048
 CREDENTIAL_LENGTH = 256
 HIDDEN = "***"
+ONVIF_PATH = "/onvif/device_service"
+"""Where a device service is (ONVIF Core Specification §5.1.1: http://HOST/onvif/device_service)."""
 
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:\s@]+)(?::(?P<port>\d{1,5}))?")
 # Some makers want the password in path or query: "?user=admin&password=WORD", "/user=admin_password=WORD_channel=1".
@@ -39,16 +41,20 @@ class StreamAddress:
     """The address without user and password, but with what the stars in `url` stand for; empty when there are none."""
 
 
-def split_address(text: str) -> StreamAddress:
-    """Take an `rtsp://` or `rtsps://` address apart; Invalid says what is wrong, without repeating a password."""
-    text = text.strip()
+def split_address(text: str, *, scheme: str = "rtsp") -> StreamAddress:
+    """Take an `rtsp://` or `rtsps://` address apart; Invalid says what is wrong, without repeating a password.
+
+    `scheme` "http": an `http://` or `https://` one.
+    """
+    text, expected = text.strip(), scheme
     if len(text) > URL_LENGTH:
         raise Invalid(f"The address is longer than {URL_LENGTH} characters.")
     if not text.isprintable() or " " in text:
         raise Invalid("The address holds a space or an unprintable character. Write a space as %20.")
     scheme, mark, rest = text.partition("://")
-    if not mark or scheme.lower() not in ("rtsp", "rtsps"):
-        raise Invalid("The address must begin with rtsp:// or rtsps://, for example rtsp://192.0.2.10:554/stream1")
+    if not mark or scheme.lower() not in (expected, f"{expected}s"):
+        example = "rtsp://192.0.2.10:554/stream1" if expected == "rtsp" else f"http://192.0.2.10{ONVIF_PATH}"
+        raise Invalid(f"The address must begin with {expected}:// or {expected}s://, for example {example}")
     end = re.search(r"[/?#]", rest)
     authority, path = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
     written, mark, where = authority.rpartition("@")
@@ -56,12 +62,24 @@ def split_address(text: str) -> StreamAddress:
     if match is None:
         # "user:pa/ss@host": what looks like a port is the first part of a password, so it is not repeated here.
         hint = " Write / ? # in a password as %2F %3F %23." if "@" in path else ""
-        raise Invalid(f"The address names no usable host and port: rtsp://HOST:PORT/PATH is wanted.{hint}")
+        raise Invalid(f"The address names no usable host and port: {expected}://HOST:PORT/PATH is wanted.{hint}")
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
         raise Invalid("The port of the address must lie between 1 and 65535.")
     whole = f"{scheme.lower()}://{where}{path}"
     url = _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", whole)
     return StreamAddress(url, _credentials(written) if mark else None, whole if url != whole else "")
+
+
+def onvif_address(text: str) -> StreamAddress:
+    """Take the address of a device service apart; one without a path gets the usual one."""
+    found = split_address(text, scheme="http")
+    if found.whole:
+        raise Invalid("A password in the path of the ONVIF address is not possible: write it as http://USER:PASSWORD@…")
+    return replace(found, url=found.url.rstrip("/") + ONVIF_PATH) if _bare(found.url) else found
+
+
+def _bare(url: str) -> bool:
+    return "/" not in url.partition("://")[2].rstrip("/")
 
 
 def join_address(url: str, credentials: Credentials | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from vonggac.cameras import csv_import, service
-from vonggac.cameras.address import Credentials, StreamAddress, check_credentials, split_address
+from vonggac.cameras.address import Credentials, StreamAddress, check_credentials, onvif_address, split_address
 from vonggac.cameras.models import KINDS, Camera
 from vonggac.cameras.schemas import (
     MOST_DAYS,
@@ -62,6 +63,7 @@ def camera() -> None:
 @click.option("--unit", metavar="UNIT", default="", help="Unit it belongs to, by code or path.  [default: the root]")
 @click.option("--kind", type=_KIND, default="overview", show_default=True, help="What it is for.")
 @click.option("--sub-url", default="", help="Address of its small stream, if it has one.")
+@click.option("--onvif-url", default="", help="Address of its ONVIF service, for the motion it sees: http://HOST.")
 @click.option(
     "--transport", type=click.Choice(TRANSPORTS), default="tcp", show_default=True, help="How its pictures travel."
 )
@@ -82,6 +84,7 @@ def add(
     unit: str,
     kind: str,
     sub_url: str,
+    onvif_url: str,
     transport: Transport,
     tls_fingerprint: str,
     latitude: float | None,
@@ -114,6 +117,7 @@ def add(
             unit_id=org.find_unit(session, unit).id,
             kind=kind,
             sub_url=sub_url,
+            onvif_url=onvif_url,
             latitude=latitude,
             longitude=longitude,
             transport=transport,
@@ -197,6 +201,7 @@ def show(data: Path, as_json: bool, camera_named: str) -> None:
 @click.option("--kind", type=_KIND, default=None, help="What it is for.")
 @click.option("--url", help="A new address; without user and password in it the stored ones are kept.")
 @click.option("--sub-url", help='Address of its small stream; "" takes it away.')
+@click.option("--onvif-url", help='Address of its ONVIF service; "" takes it away.')
 @click.option("--transport", type=click.Choice(TRANSPORTS), default=None, help="How its pictures travel.")
 @click.option("--tls-fingerprint", metavar="SHA256", help='The certificate it must show; "" takes the pin away.')
 @click.option("--latitude", type=float, help="Degrees north (WGS 84).")
@@ -217,6 +222,7 @@ def edit(
     kind: str | None,
     url: str | None,
     sub_url: str | None,
+    onvif_url: str | None,
     transport: Transport | None,
     tls_fingerprint: str | None,
     latitude: float | None,
@@ -257,7 +263,8 @@ def edit(
             unit_id=org.find_unit(session, unit).id if unit is not None else None,
             kind=camera_kind(kind) if kind is not None else None,
             address=split_address(url) if url is not None else None,
-            sub_address=_sub_address(sub_url),
+            sub_address=_optional_address(sub_url, split_address),
+            onvif_address=_optional_address(onvif_url, onvif_address),
             credentials=given,
             forget_credentials=no_password,
             position=camera_position(latitude, longitude),
@@ -316,9 +323,9 @@ def import_file(data: Path, as_json: bool, file: Path) -> None:
     """Add the cameras of a CSV file: all rows, or none when one is wrong.
 
     The first line names the columns, in any order: name and url; where wanted unit, kind (overview, ptz, plate),
-    latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint. UTF-8. An empty unit is the
-    root, an empty kind overview, an empty transport tcp. Within a unit a name, and in the whole centre an address,
-    may be given once.
+    latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint, onvif_url. UTF-8. An empty unit
+    is the root, an empty kind overview, an empty transport tcp. Within a unit a name, and in the whole centre an
+    address, may be given once.
 
     \b
     Example:
@@ -371,10 +378,10 @@ def _days(option: str, written: str) -> int | None:
     return int(written)
 
 
-def _sub_address(written: str | None) -> StreamAddress | None:
+def _optional_address(written: str | None, take: Callable[[str], StreamAddress]) -> StreamAddress | None:
     if written is None:
         return None
-    return split_address(written) if written.strip() else StreamAddress("")
+    return take(written) if written.strip() else StreamAddress("")
 
 
 def _states(session: Session) -> dict[bytes, dict[str, Any]]:
@@ -416,6 +423,7 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "audio": _audio(unit.id in org.recorded_with_audio(session), status.get("audio", "")),
         "url": found.url,
         "sub_url": found.sub_url,
+        "onvif_url": found.onvif_url,
         "tls_fingerprint": found.tls_fingerprint,
         "credentials": _known(found, box),
         "folder": found.folder,

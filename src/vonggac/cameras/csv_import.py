@@ -19,7 +19,7 @@ from vonggac.org.csv_table import BadRows, Row, read_table
 
 REQUIRED = ("name", "url")
 OPTIONAL = (
-    "unit", "kind", "latitude", "longitude", "sub_url", "user", "password", "transport", "tls_fingerprint",
+    "unit", "kind", "latitude", "longitude", "sub_url", "user", "password", "transport", "tls_fingerprint", "onvif_url",
 )  # fmt: skip
 _SLICE = 200
 """Cameras between two moves of a progress bar."""
@@ -73,6 +73,7 @@ def _read(row: Row, unit: uuid.UUID | VonggacError) -> NewCamera:
         unit_id=unit,
         kind=row["kind"],
         sub_url=row["sub_url"],
+        onvif_url=row["onvif_url"],
         latitude=row["latitude"],
         longitude=row["longitude"],
         transport=row["transport"],

@@ -31,8 +31,10 @@ class Camera(Base):
     kind: Mapped[str] = mapped_column(sa.String(16))
     url: Mapped[str] = mapped_column(sa.Text)
     sub_url: Mapped[str] = mapped_column(sa.Text, default="")
+    onvif_url: Mapped[str] = mapped_column(sa.Text, default="", server_default=sa.text("''"))
+    """Address of its ONVIF device service; empty: it is not asked what it sees."""
     secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
-    """Sealed JSON `{"url": [user, password], "sub_url": [user, password]}`, context `camera:<id>`."""
+    """Sealed JSON `{"url": [user, password], "sub_url": …, "onvif_url": …}`, context `camera:<id>`."""
     transport: Mapped[str] = mapped_column(sa.String(8), default="tcp", server_default="tcp")
     """`tcp` (inside the RTSP connection) or `udp`: never changed but by hand."""
     tls_fingerprint: Mapped[str] = mapped_column(sa.String(95), default="", server_default=sa.text("''"))

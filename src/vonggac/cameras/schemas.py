@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vonggac.cameras.address import Credentials, StreamAddress, split_address
+from vonggac.cameras.address import Credentials, StreamAddress, onvif_address, split_address
 from vonggac.cameras.models import KINDS
 from vonggac.core import text
 from vonggac.core.errors import Invalid
@@ -30,6 +30,7 @@ class NewCamera:
     unit_id: uuid.UUID
     kind: str = "overview"
     sub_address: StreamAddress | None = None
+    onvif_address: StreamAddress | None = None
     latitude: float | None = None
     longitude: float | None = None
     enabled: bool = True
@@ -54,6 +55,8 @@ class CameraChanges:
     """One without credentials keeps the stored ones."""
     sub_address: StreamAddress | None = None
     """One with an empty address takes the sub-stream away."""
+    onvif_address: StreamAddress | None = None
+    """One with an empty address: the camera is not asked what it sees."""
     credentials: Credentials | None = None
     forget_credentials: bool = False
     position: tuple[float, float] | None = None
@@ -74,6 +77,7 @@ def new_camera(
     unit_id: uuid.UUID,
     kind: str = "",
     sub_url: str = "",
+    onvif_url: str = "",
     latitude: str | float | None = None,
     longitude: str | float | None = None,
     transport: str = "",
@@ -95,6 +99,7 @@ def new_camera(
         unit_id=unit_id,
         kind=camera_kind(kind or "overview"),
         sub_address=sub_address,
+        onvif_address=onvif_address(onvif_url) if onvif_url.strip() else None,
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
         transport=travels,

@@ -1,7 +1,7 @@
 """The registry of cameras: add, change, find, list, and what a recorder needs of them.
 
 Functions take a session and never commit. Credentials are sealed before they reach the database and leave it only
-through `credentials`, `stream_url` and `sources`.
+through `credentials`, `stream_url`, `sources` and `onvif_sources`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,20 @@ class CameraSource:
     """Whether its sound is recorded, too: the setting of its unit, or of the nearest above that has one."""
     fault: str = ""
     """Why the stored credentials could not be opened, in plain words; the addresses are then without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnvifSource:
+    """What whoever asks a camera for its events needs of it. `repr` shows no password."""
+
+    id: uuid.UUID
+    number: int
+    unit_id: uuid.UUID
+    url: str
+    """Of the device service, without credentials."""
+    credentials: Credentials | None = None
+    fault: str = ""
+    """Why the stored credentials could not be opened, in plain words."""
 
 
 def add_camera(session: Session, box: SecretBox, new: NewCamera) -> Camera:
@@ -291,6 +305,31 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
     return found
 
 
+def onvif_sources(session: Session, box: SecretBox) -> list[OnvifSource]:
+    """Return every camera that is to be asked for its events: recorded, and with an ONVIF address.
+
+    One on the same host as the main stream shares its credentials where it has none of its own.
+    """
+    query = (
+        sa.select(Camera)
+        .where(Camera.removed_at.is_(None), Camera.enabled, Camera.onvif_url != "")
+        .order_by(Camera.number)
+    )
+    found = []
+    for camera in session.scalars(query):
+        opened: _Opened = {}
+        fault = ""
+        try:
+            opened = _open(camera, box) if camera.secret is not None else {}
+        except VonggacError as error:
+            fault = str(error)
+        known = _stream(opened, "onvif_url", "").credentials
+        if known is None and host_of(camera.url) == host_of(camera.onvif_url):
+            known = _stream(opened, "url", "").credentials
+        found.append(OnvifSource(camera.id, camera.number, camera.unit_id, camera.onvif_url, known, fault))
+    return found
+
+
 # --- sealing -----------------------------------------------------------------------------------------------------
 
 _Opened = dict[str, list[str]]
@@ -350,6 +389,8 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
     streams = {"url": new.address}
     if new.sub_address is not None:
         streams["sub_url"] = new.sub_address
+    if new.onvif_address is not None:
+        streams["onvif_url"] = new.onvif_address
     return Camera(
         id=identity,
         number=number,
@@ -359,6 +400,7 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
         kind=new.kind,
         url=new.address.url,
         sub_url=new.sub_address.url if new.sub_address is not None else "",
+        onvif_url=new.onvif_address.url if new.onvif_address is not None else "",
         secret=_seal(_sealable(streams), identity, box),
         latitude=new.latitude,
         longitude=new.longitude,
@@ -390,7 +432,8 @@ def _open_for_change(camera: Camera, changes: CameraChanges, box: SecretBox) -> 
 
 def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) -> dict[str, StreamAddress]:
     streams = {}
-    for column, new in (("url", changes.address), ("sub_url", changes.sub_address)):
+    given = {"url": changes.address, "sub_url": changes.sub_address, "onvif_url": changes.onvif_address}
+    for column, new in given.items():
         old = _stream(before, column, getattr(camera, column))
         if changes.forget_credentials:
             old = replace(old, credentials=None)

@@ -49,6 +49,14 @@ class WebSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     host: Annotated[str, Meta(description="Address on which pages are served.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port of the pages; 0 takes a free one.")] = 8080
+    unseen_hours: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=168,
+            description="The wall names cameras that nobody has looked at live for so many hours; 0: none.",
+        ),
+    ] = 3
 
 
 class MetricsSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

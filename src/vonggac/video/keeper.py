@@ -22,6 +22,8 @@ from vonggac.core.role import RoleContext, run_role
 from vonggac.video import still_taking, tidying
 from vonggac.video.account import figures
 from vonggac.video.account.figures import AccountFigures
+from vonggac.video.activity import camera_events
+from vonggac.video.activity.camera_events import CameraEvents
 from vonggac.video.archive import hashing, reconciling
 from vonggac.video.archive.hashing import Hashing
 from vonggac.video.archive.reconciling import Reconciling
@@ -44,6 +46,7 @@ async def serve(context: RoleContext) -> None:
     storage = context.folder.settings.storage
     account = AccountFigures(database, clock, ZoneInfo(context.folder.settings.centre.zone))
     registry.register(account)
+    events = CameraEvents(database, clock, context.folder.secret_box(), registry)
     jobs = (
         _Job("clearing", Clearing(database, storage, clock, registry).round, clearing.EVERY_S),
         _Job("stills", StillTaker(database, clock, registry).round, still_taking.EVERY_S),
@@ -51,11 +54,15 @@ async def serve(context: RoleContext) -> None:
         _Job("reconciling", Reconciling(database, clock).round, reconciling.EVERY_S),
         _Job("tidying", Tidying(database, clock, registry).round, tidying.EVERY_S),
         _Job("account", account.round, figures.EVERY_S),
+        _Job("events", events.round, camera_events.EVERY_S),
     )
     await context.appear()
-    async with asyncio.TaskGroup() as group:
-        for job in jobs:
-            group.create_task(_repeat(job, context.stop), name=job.name)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(_repeat(job, context.stop), name=job.name)
+    finally:
+        await events.close()
 
 
 @dataclass(frozen=True, slots=True)

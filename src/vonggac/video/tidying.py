@@ -1,4 +1,4 @@
-"""The keeper's job that deletes old rows: events, log-in sessions, faults that are over."""
+"""The keeper's job that deletes old rows: events, log-in sessions, faults that are over, activity."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vonggac.core import eventlog, faults
 from vonggac.core.clock import Clock, utc
 from vonggac.core.database import Database
 from vonggac.org import accounts
+from vonggac.video import activity
 
 EVERY_S = 3600.0
 EVENTS_KEPT = timedelta(days=30)
@@ -35,6 +36,7 @@ class Tidying:
         now = utc(self._clock.now_us())
         await self._prune("event", lambda session: eventlog.prune(session, EVENTS_KEPT, SLICE))
         await self._prune("login_session", lambda session: accounts.purge_sessions(session, now, SLICE))
+        await self._prune("activity", lambda session: activity.prune(session, self._clock.now_us(), SLICE))
         await self._prune("fault", lambda session: faults.prune_faults(session, FAULTS_KEPT, SLICE))
 
     async def _prune(self, table: str, slice_of: Callable[[Session], int]) -> None:

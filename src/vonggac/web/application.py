@@ -25,7 +25,14 @@ from vonggac.shell.headers import SecurityHeaders
 from vonggac.shell.stream import EventStream
 from vonggac.shell.templates import make_templates
 from vonggac.shell.visit import Shell
-from vonggac.web import account_pages, health_pages, playback_media, playback_times, still_pages
+from vonggac.web import (
+    account_pages,
+    activity_pages,
+    health_pages,
+    playback_media,
+    playback_times,
+    still_pages,
+)
 from vonggac.web.figures import AnswersCounted, StreamCollector
 from vonggac.web.live import doors as live_doors
 from vonggac.web.live.relay import LiveCollector, Relay
@@ -54,7 +61,16 @@ def make_application(
     bundle: Bundle | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`."""
-    packages = (pages, health_pages, account_pages, still_pages, live_doors, playback_media, playback_times)
+    packages = (
+        pages,
+        health_pages,
+        account_pages,
+        still_pages,
+        live_doors,
+        playback_media,
+        playback_times,
+        activity_pages,
+    )
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
     check_routes(application.routes)

@@ -13,6 +13,7 @@ from vonggac.video.recorder.anchor import TimeAnchor, Timebase, WallClock
 from vonggac.video.recorder.camera_clock import CameraClock
 from vonggac.video.recorder.groups import Break, GroupAssembler, Piece
 from vonggac.video.recorder.live import LiveFeed
+from vonggac.video.recorder.metering import CameraMeter
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.recording_file import RecordingFile
 from vonggac.video.recorder.sound import SoundPlacer
@@ -65,6 +66,7 @@ class TrackRecorder:
         timebase: Timebase,
         recording_s: int,
         clock_tolerance_s: float = 10.0,
+        meter: CameraMeter | None = None,
         leave_volume: Callable[[MountedVolume], bool] = lambda _volume: False,
         why_no_volume: Callable[[], tuple[GapReason, str]] = lambda: (
             GapReason.VOLUME_LOST,
@@ -72,6 +74,8 @@ class TrackRecorder:
         ),
     ) -> None:
         """`choose_volume` gives None when there is none; `clock_tolerance_s`: by how much the camera's may be off.
+
+        `meter` is told of every piece, whether it is written or not.
 
         `leave_volume` says of the volume being written to whether to go on in a new file on a better one.
         """
@@ -81,6 +85,7 @@ class TrackRecorder:
         self.description: StreamDescription | None = None
         """What the camera said of itself on its connection; None before the first."""
         self._sound = SoundPlacer()
+        self._meter = meter
         self._camera_id = camera_id
         self._folder = camera_folder
         self._pipeline = pipeline
@@ -129,6 +134,8 @@ class TrackRecorder:
         assembler = self._assembler
         piece = assembler.add(unit)
         if piece is not None:
+            if self._meter is not None:
+                self._meter.take(piece)
             self._take(piece)
             if piece.broken_by is not None:
                 self._seam(piece.broken_by)
@@ -184,6 +191,8 @@ class TrackRecorder:
         piece = self._assembler.flush(None)
         if piece is not None:
             self._take(piece)
+        if self._meter is not None:
+            self._meter.pause()
         self._finish_file()
         self._leave_old_time()
         self._forget_run()

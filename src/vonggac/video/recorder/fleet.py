@@ -18,6 +18,7 @@ from vonggac.core.database import Database
 from vonggac.core.log import RateLimit, get_logger
 from vonggac.core.settings import Settings
 from vonggac.video import index, volumes
+from vonggac.video.activity.notes import EpisodeNotes
 from vonggac.video.models import GapReason
 from vonggac.video.mp4 import codec_string
 from vonggac.video.recorder.account import CameraAccount
@@ -26,6 +27,7 @@ from vonggac.video.recorder.camera import TrackRecorder
 from vonggac.video.recorder.connect_gate import ConnectGate
 from vonggac.video.recorder.connection import CameraConnection, State
 from vonggac.video.recorder.live import LiveFeed
+from vonggac.video.recorder.metering import CameraMeter
 from vonggac.video.recorder.pipeline import RecordingPipeline
 from vonggac.video.recorder.reading import ReadingRound
 from vonggac.video.recorder.recording_file import RecordingFile, WriteFailed
@@ -100,6 +102,7 @@ class Fleet:
             self.pipeline.disk, reserve_bytes=reserve_bytes, welcome=welcome, slow=self.pipeline.slow
         )
         self._faults = FaultTeller(self.pipeline.change)
+        self.activity = EpisodeNotes()
 
     async def start(self) -> None:
         """Start the threads and the clockwork, and wait until each volume is ready, or known not to be."""
@@ -116,6 +119,7 @@ class Fleet:
         await asyncio.gather(*self._chores, return_exceptions=True)
         await asyncio.gather(*(self._stop_camera(one, GapReason.STOPPED) for one in list(self._cameras)))
         self._tell_status(list(self._cameras.values()))
+        self._write_activity()
         self._cameras.clear()
         self.reading.close()
         self.volumes.end()
@@ -200,6 +204,7 @@ class Fleet:
             timebase=self._timebase,
             recording_s=self._settings.recorder.recording_seconds,
             clock_tolerance_s=self._settings.recorder.clock_tolerance_seconds,
+            meter=CameraMeter(source.id, source.unit_id, self.activity, self._timebase),
         )
         connection = CameraConnection(
             source,
@@ -277,9 +282,16 @@ class Fleet:
                 if camera.sub is not None:
                     camera.sub.tick()
                 self._timekeeping.look(camera.source, camera.track, camera.connection.sender_report)
+            self._write_activity()
             if time.monotonic() - told >= STATUS_S:
                 told = time.monotonic()
                 self._tell_status(list(self._cameras.values()))
+
+    def _write_activity(self) -> None:
+        if self.pipeline.index_waits:
+            return  # it waits in its own bounded place
+        for change in self.activity.take():
+            self.pipeline.change(change)
 
     def _tell_status(self, cameras: list[RecordedCamera]) -> None:
         now_us = self._clock.now_us()

@@ -79,6 +79,7 @@ class RecorderCollector(Collector):
         totals = (
             ("vonggac_index_commits", "Transactions of the index", pipeline.counters.commits),
             ("vonggac_index_seconds", "Time spent in them", pipeline.counters.commit_seconds),
+            ("vonggac_activity_left_out", "Episodes of activity not noted: too many waited", fleet.activity.left_out),
             ("vonggac_reads", "Helpings read from sockets", fleet.reading.reads),
         )
         for name, text, value in totals:

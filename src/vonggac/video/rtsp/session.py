@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vonggac.core.digest import Authenticator, parse_challenges
 from vonggac.video.rtsp import rtcp, sdp
 from vonggac.video.rtsp.address import CameraAddress
-from vonggac.video.rtsp.auth import Authenticator, parse_challenges
 from vonggac.video.rtsp.depacketiser import Depacketiser
 from vonggac.video.rtsp.description import DEFAULT_SESSION_TIMEOUT_S, ArrivedReport, StreamDescription
 from vonggac.video.rtsp.errors import RtspError, quoted

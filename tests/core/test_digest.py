@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vonggac.video.rtsp.auth import Authenticator, parse_challenges
+from vonggac.core.digest import Authenticator, parse_challenges
 
 
 def answer(
