@@ -11,6 +11,7 @@ from babel import Locale
 from babel.dates import format_datetime, format_skeleton
 
 from vonggac.core.clock import MICROSECONDS, utc
+from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import translations
 
 NOTHING = "–"
@@ -37,6 +38,13 @@ class Words:
         # gettext answers the empty message with the catalog's own header.
         said = self._translations.gettext(message) if message else ""
         return said.format(**values) if values else said
+
+    def explain(self, error: VonggacError) -> str:
+        """Return what an error says; what is not in the catalog is said in English. Its `field` is a label of it."""
+        values = dict(error.values)
+        if isinstance(label := values.get("field"), str):
+            values["field"] = self.say(label)
+        return self.say(error.message, **values)
 
     def plural(self, one: str, many: str, count: int, **values: object) -> str:
         """Return the form that fits a count; `{n}` in it is the count as it is written."""
