@@ -71,6 +71,15 @@ def split_address(text: str) -> StreamAddress:
     return StreamAddress(url, _credentials(written) if mark else None, whole if url != whole else "")
 
 
+def shown(text: str) -> str:
+    """Return what may be shown again of an address that somebody typed, right or wrong: no user, no password."""
+    scheme, mark, rest = text.strip().partition("://")
+    if not mark:
+        scheme, rest = "", scheme
+    # The last "@", also one behind a "/": of "user:pa/ss@host" nothing before it may be seen.
+    return scheme + mark + _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", rest.rpartition("@")[2])
+
+
 def join_address(url: str, credentials: Credentials | None) -> str:
     """Return an address with its credentials in it, percent-encoded."""
     if credentials is None:

@@ -70,6 +70,14 @@ class CameraSource:
     """Why the stored credentials could not be opened, in plain words; the addresses are then without them."""
 
 
+class NameTaken(Invalid):
+    """Another camera of the unit has this name."""
+
+
+class AddressTaken(Invalid):
+    """Another camera has this address."""
+
+
 class ChangedMeanwhile(VonggacError):
     """Somebody else has changed the camera since whoever wants to change it has seen it."""
 
@@ -117,16 +125,23 @@ def clashes(session: Session, news: Iterable[NewCamera]) -> list[Invalid | None]
         url = new.address.url
         if key in names:
             number, other = names[key]
-            found.append(Invalid(_NAME_TAKEN if number else _NAME_TWICE, name=new.name, number=number, other=other))
+            found.append(NameTaken(_NAME_TAKEN if number else _NAME_TWICE, name=new.name, number=number, other=other))
         elif url in addresses:
             number, other = addresses[url]
-            found.append(Invalid(_ADDRESS_TAKEN if number else _ADDRESS_TWICE, address=url, number=number, other=other))
+            found.append(
+                AddressTaken(_ADDRESS_TAKEN if number else _ADDRESS_TWICE, address=url, number=number, other=other)
+            )
         else:
             found.append(None)
         # Those that come with it have no number yet.
         names.setdefault(key, (0, new.name))
         addresses.setdefault(url, (0, new.name))
     return found
+
+
+def address_taken(url: str, number: int, name: str) -> AddressTaken:
+    """Return in words that another camera has an address."""
+    return AddressTaken(_ADDRESS_TAKEN, address=url, number=number, other=name)
 
 
 def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: CameraChanges) -> list[str]:
@@ -426,7 +441,7 @@ def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) ->
 def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], changed: list[str]) -> None:
     others = sa.select(Camera.number, Camera.name).where(Camera.removed_at.is_(None), Camera.id != camera.id)
     if "url" in changed and (found := session.execute(others.where(Camera.url == wanted["url"])).first()):
-        raise Invalid(_ADDRESS_TAKEN, address=wanted["url"], number=found.number, other=found.name)
+        raise address_taken(wanted["url"], found.number, found.name)
     if not {"name", "unit_id"} & set(changed):
         return
     name = wanted.get("name", camera.name)
@@ -435,7 +450,7 @@ def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], chan
     )
     for number, other in session.execute(same):
         if other.casefold() == name.casefold():
-            raise Invalid(_NAME_TAKEN, name=name, number=number, other=other)
+            raise NameTaken(_NAME_TAKEN, name=name, number=number, other=other)
 
 
 def _ambiguous(named: str, cameras: Sequence[Camera]) -> str:

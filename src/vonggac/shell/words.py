@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 
 from vonggac.core.clock import MICROSECONDS, utc
 from vonggac.core.errors import VonggacError
@@ -111,6 +111,10 @@ class Words:
         moment = utc(us)
         pattern = "HH:mm:ss dd/MM/yyyy" if self.language == "vi" else "d MMM yyyy, HH:mm:ss"
         return format_datetime(moment, pattern, tzinfo=self.zone, locale=self._locale)
+
+    def day(self, day: date) -> str:
+        """Return a day: 31/05/2027 in Vietnamese, 31 May 2027 in English."""
+        return format_date(day, "dd/MM/yyyy" if self.language == "vi" else "d MMM yyyy", locale=self._locale)
 
     def since(self, us: int, now_us: int) -> str:
         """Return since when something is so, and for how long; empty where that is not known."""
