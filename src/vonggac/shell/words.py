@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -13,6 +15,7 @@ from babel.dates import format_date, format_datetime, format_skeleton
 from vonggac.core.clock import MICROSECONDS, utc
 from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import translations
+from vonggac.core.said import SPAN
 
 NOTHING = "–"
 """Stands where a figure is not known."""
@@ -45,6 +48,16 @@ class Words:
         if isinstance(label := values.get("field"), str):
             values["field"] = self.say(label)
         return self.say(error.message, **values)
+
+    def again(self, parts: Sequence[Sequence[Any]]) -> str:
+        """Return words that were made of these parts (`core.said`) in this language."""
+        return " ".join(
+            self.say(
+                message,
+                **{name: self.duration(abs(one)) if name.endswith(SPAN) else one for name, one in values.items()},
+            )
+            for message, values in parts
+        )
 
     def plural(self, one: str, many: str, count: int, **values: object) -> str:
         """Return the form that fits a count; `{n}` in it is the count as it is written."""

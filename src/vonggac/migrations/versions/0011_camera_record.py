@@ -1,4 +1,6 @@
-"""The record of a camera: owner, contract, guarantee, certificate, its picture at installation; a count of changes."""
+"""The record of a camera: owner, contract, guarantee, certificate, its picture at installation; a count of changes;
+what the words of a fault are made of.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,6 +28,7 @@ def upgrade() -> None:
     for name in ("guarantee_until", "certificate_until", "installed_on"):
         op.add_column("camera", sa.Column(name, sa.Date(), nullable=True))
     op.add_column("camera", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1")))
+    op.add_column("fault", sa.Column("said", sa.JSON(none_as_null=True), nullable=True))
     op.create_table(
         "camera_picture",
         sa.Column("camera_id", Key(), nullable=False),
