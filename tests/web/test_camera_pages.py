@@ -314,7 +314,10 @@ def test_a_form_that_somebody_else_was_faster_with_says_so_and_loses_nothing(cli
     async def steps() -> tuple[Any, Any]:
         await client.log_in()
         form = fields((await client.get("/cameras/1/edit")).text)
-        change(district, name="Của người khác", record={"owner": "Công an xã"})
+        with district.database.read() as session:
+            unit_id = session.scalar(sa.select(Unit.id).where(Unit.name == "Đà Loan"))
+        others = {"name": "Của người khác", "unit_id": unit_id, "kind": "plate", "enabled": False}
+        change(district, **others, record={"owner": "Công an xã", "guarantee_until": date(2028, 5, 31)})
         mine = form | {"name": "Của tôi", "contract": "7/HĐ"}
         first = await client.post("/cameras/1/edit", mine)
         assert camera(district).name == "Của người khác"
@@ -325,7 +328,8 @@ def test_a_form_that_somebody_else_was_faster_with_says_so_and_loses_nothing(cli
     assert first.status_code == 409
     assert "Trong lúc đó người khác đã sửa camera này." in page
     assert "Trong lúc đó đã được sửa thành: Của người khác" in page
-    assert "Trong lúc đó đã được sửa thành: Công an xã" in page
+    for said in ("Công an xã", "Đà Loan", "Biển số", "không", "31/05/2028"):
+        assert f"Trong lúc đó đã được sửa thành: {said}" in page, said
     assert fields(first.text)["name"] == "Của tôi"
     assert second.headers["location"] == "/cameras/1?notice=saved"
     assert (camera(district).name, camera(district).contract) == ("Của tôi", "7/HĐ")

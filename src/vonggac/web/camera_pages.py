@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from vonggac.cameras import csv_export, service
 from vonggac.cameras.models import Camera
+from vonggac.cameras.record import LABELS, LENGTHS
 from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import N_
 from vonggac.core.secrets import SecretBox
@@ -21,6 +23,7 @@ from vonggac.org import service as org
 from vonggac.org.models import Unit
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, json_response, redirect
+from vonggac.shell.words import Words
 from vonggac.video.health import KIND_WORDS, STATE_WORDS, State, health_rows
 from vonggac.web.camera_form import (
     FIELD_WORDS,
@@ -208,6 +211,8 @@ async def _edit_form(visit: Visit, camera: Camera, form: CameraForm, status: int
         return units_for(session, visit), camera.unit_id in org.recorded_with_audio(session)
 
     choices, audio = await visit.shell.database.query(read)
+    for name, text in form.changed.items():
+        form.changed[name] = _in_words(visit.words, choices, name, text)
     return visit.page(
         "camera_edit.html",
         status,
@@ -219,6 +224,19 @@ async def _edit_form(visit: Visit, camera: Camera, form: CameraForm, status: int
         transport_words=TRANSPORT_WORDS,
         kind_words=KIND_WORDS,
     )
+
+
+def _in_words(words: Words, choices: list[UnitChoice], name: str, text: str) -> str:
+    """Return the text of a form's field as its reader knows it: a unit by its name, a day as he writes it."""
+    if name == "unit":
+        return next((choice.name for choice in choices if choice.id == text), text)
+    if name == "enabled":
+        return words.say("yes") if text else words.say("no")
+    if name in ("kind", "transport"):
+        return words.say((KIND_WORDS | TRANSPORT_WORDS).get(text, text))
+    if text and name not in LENGTHS and name in LABELS:
+        return words.day(date.fromisoformat(text))
+    return text
 
 
 def _show_conflict(form: CameraForm, current: CameraForm) -> None:
