@@ -85,7 +85,7 @@ def check_view(words: Words, check: Check) -> CheckView:
     if report is None:
         return view
     view.usable = report.usable
-    view.concerns = [words.say(CONCERN_WORDS[one.kind]) for one in concerns(report)]
+    view.concerns = [words.say(CONCERN_WORDS.get(one.kind, one.words)) for one in concerns(report)]
     view.found = _found(words, report)
     view.fingerprint = report.certificate.fingerprint if report.certificate is not None else ""
     view.picture = f"/api/cameras/checks/{check.id}/picture.jpg" if check.jpeg is not None else ""
