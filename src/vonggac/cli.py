@@ -21,7 +21,9 @@ _SECTIONS: dict[str, dict[str, LateCommand]] = {
     },
     "Units and cameras": {
         "unit": LateCommand("vonggac.org.commands:unit", "The tree of units: list, add, import."),
-        "camera": LateCommand("vonggac.cameras.commands:camera", "The cameras: add, list, show, edit, check, import."),
+        "camera": LateCommand(
+            "vonggac.cameras.commands:camera", "The cameras: add, list, show, edit, check, import, export."
+        ),
     },
     "Recordings": {
         "recordings": LateCommand(

@@ -13,6 +13,7 @@ from vonggac.core.database import Database
 from vonggac.core.eventlog import events_after
 from vonggac.core.faults import Fault, clear_fault, clear_others, prune_faults, raise_fault, standing_faults
 from vonggac.core.ids import new_id
+from vonggac.core.said import Said
 
 
 def heard(database: Database) -> list[tuple[str, str]]:
@@ -86,3 +87,18 @@ def test_what_was_over_long_ago_is_forgotten_and_what_stands_is_not(database: Da
         )
         assert prune_faults(session, timedelta(days=730)) == 1
         assert [fault.subject for fault in session.scalars(sa.select(Fault))] == ["stands"]
+
+
+def test_words_that_can_be_said_again_are_kept_with_what_they_are_made_of(database: Database) -> None:
+    message = "The volume {path} cannot be written: {reason}."
+    with database.write() as session:
+        raise_fault(session, "disk_full", detail=Said(message, path="/mnt/a", reason="x"))
+    with database.read() as session:
+        (fault,) = standing_faults(session)
+        assert fault.detail == "The volume /mnt/a cannot be written: x."
+        assert fault.said == [[message, {"path": "/mnt/a", "reason": "x"}]]
+    with database.write() as session:
+        raise_fault(session, "disk_full", detail="something else")
+    with database.read() as session:
+        (fault,) = standing_faults(session)
+        assert (fault.detail, fault.said) == ("something else", None)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vonggac.core.clock import microseconds, utc
+from vonggac.core.errors import Invalid
 from vonggac.shell.visit import local_path
 from vonggac.shell.words import Words
 
@@ -83,3 +84,12 @@ def test_what_follows_the_log_in_is_always_a_path_of_ours(wanted: str) -> None:
     assert path.startswith("/")
     assert not path.startswith("//")
     assert "\\" not in path
+
+
+def test_an_error_is_explained_in_the_readers_language_with_the_label_of_its_field() -> None:
+    too_long = Invalid(
+        "“{field}” is {length} characters long; at most {most} are kept.", field="Owner", length=7, most=5
+    )
+    assert str(too_long) == "“Owner” is 7 characters long; at most 5 are kept."
+    assert VI.explain(too_long) == "“Đơn vị sở hữu” dài 7 ký tự; chỉ lưu được tối đa 5."
+    assert VI.explain(Invalid("Not in the catalog: {braces} stay.")) == "Not in the catalog: {braces} stay."

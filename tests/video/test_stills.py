@@ -197,3 +197,30 @@ def test_there_is_no_still_before_the_first(database: Database, camera: uuid.UUI
         stills.want(session, [camera], NOW)
         assert stills.still(session, camera) is None
         assert stills.taken(session, [camera]) == {}
+
+
+def test_a_picture_at_full_size_keeps_its_shape_and_never_grows(material: Material) -> None:
+    parameters, data = key_frames(material.clip("street-cars.mp4"), 1)[0]
+    for wanted in (stills.LARGE_WIDTH, 640):
+        with Image.open(io.BytesIO(jpeg_of(parameters, data, wanted))) as picture:
+            width = min(wanted, parameters.width)
+            assert abs(picture.width - width) <= 1
+            assert abs(picture.height - parameters.height * width / parameters.width) <= 2
+
+
+def test_somebodys_picture_is_made_anew_without_what_else_is_in_its_file() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "MAKER-OF-THE-TELEPHONE"
+    file = io.BytesIO()
+    Image.effect_noise((2000, 1500), 40).convert("RGB").save(file, "JPEG", exif=exif)
+    assert b"MAKER-OF-THE-TELEPHONE" in file.getvalue()
+    made = stills.jpeg_made_anew(file.getvalue())
+    assert b"MAKER-OF-THE-TELEPHONE" not in made
+    with Image.open(io.BytesIO(made)) as picture:
+        assert picture.size == (1280, 960)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff", b"\xff\xd8\xff" + bytes(1000)])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(StillError):
+        stills.jpeg_made_anew(data)

@@ -264,7 +264,13 @@ def application(district: District) -> Any:
     """The application of the district in this process, with a bundle of empty files."""
     scripts = {f"{name}.js": b"// scripts" for name in ("main", "wall", "playback", "camera")}
     bundle = Bundle({**scripts, "style.css": b"* { color: red }" * 100, "icon.svg": b"<svg/>"})
-    return make_application(district.folder.settings, district.database, CollectorRegistry(), bundle=bundle)
+    return make_application(
+        district.folder.settings,
+        district.database,
+        CollectorRegistry(),
+        bundle=bundle,
+        open_box=district.folder.secret_box,
+    )
 
 
 @pytest.fixture

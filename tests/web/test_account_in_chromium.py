@@ -14,6 +14,7 @@ from peers.seeding import DAY, HOUR, Seeding
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import microseconds, utc
 from vonggac.core.faults import clear_fault, raise_fault
+from vonggac.core.said import Said
 from vonggac.video.models import GapReason
 
 if TYPE_CHECKING:
@@ -113,6 +114,14 @@ def test_a_fault_comes_and_goes_without_a_reload(logged_in: Page, district: Any,
     expect(faults).to_be_visible(timeout=20_000)
     expect(faults).to_contain_text("Không có ổ đĩa nào ghi được")
     expect(faults).to_contain_text("neither disk can be written")
+    assert faults.locator(".detail").get_attribute("lang") == "en"
+    with district.database.write() as session:
+        message = "The volume {path} cannot be written: {reason}."
+        raise_fault(session, "no_volume", detail=Said(message, path="/mnt/a", reason="EIO"))
+    logged_in.reload()
+    expect(faults).to_contain_text("Không ghi được vào ổ /mnt/a: EIO.")
+    assert not faults.locator(".detail").get_attribute("lang")
+    logged_in.evaluate("window.same = true")
     with district.database.write() as session:
         raise_fault(session, "camera_clock_wrong", district.cameras["Chợ Hiệp An"].hex, detail="3 h behind")
     expect(faults.locator("li").first).to_contain_text("5 Chợ Hiệp An", timeout=20_000)

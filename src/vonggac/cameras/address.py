@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from vonggac.core.errors import Invalid
+from vonggac.core.i18n import N_
 
 URL_LENGTH = 2048
 CREDENTIAL_LENGTH = 256
@@ -48,23 +49,36 @@ def split_address(text: str, *, scheme: str = "rtsp") -> StreamAddress:
     """
     text, expected = text.strip(), scheme
     if len(text) > URL_LENGTH:
-        raise Invalid(f"The address is longer than {URL_LENGTH} characters.")
+        raise Invalid(N_("The address is longer than {most} characters."), most=URL_LENGTH)
     if not text.isprintable() or " " in text:
-        raise Invalid("The address holds a space or an unprintable character. Write a space as %20.")
+        raise Invalid(N_("The address holds a space or an unprintable character. Write a space as %20."))
     scheme, mark, rest = text.partition("://")
     if not mark or scheme.lower() not in (expected, f"{expected}s"):
         example = "rtsp://192.0.2.10:554/stream1" if expected == "rtsp" else f"http://192.0.2.10{ONVIF_PATH}"
-        raise Invalid(f"The address must begin with {expected}:// or {expected}s://, for example {example}")
+        raise Invalid(
+            N_("The address must begin with {scheme}:// or {scheme}s://, for example {example}"),
+            scheme=expected,
+            example=example,
+        )
     end = re.search(r"[/?#]", rest)
     authority, path = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
     written, mark, where = authority.rpartition("@")
     match = _AUTHORITY.fullmatch(where)
     if match is None:
         # "user:pa/ss@host": what looks like a port is the first part of a password, so it is not repeated here.
-        hint = " Write / ? # in a password as %2F %3F %23." if "@" in path else ""
-        raise Invalid(f"The address names no usable host and port: {expected}://HOST:PORT/PATH is wanted.{hint}")
+        if "@" in path:
+            raise Invalid(
+                N_(
+                    "The address names no usable host and port: {scheme}://HOST:PORT/PATH is wanted. Write / ? # in a "
+                    "password as %2F %3F %23."
+                ),
+                scheme=expected,
+            )
+        raise Invalid(
+            N_("The address names no usable host and port: {scheme}://HOST:PORT/PATH is wanted."), scheme=expected
+        )
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
-        raise Invalid("The port of the address must lie between 1 and 65535.")
+        raise Invalid(N_("The port of the address must lie between 1 and 65535."))
     whole = f"{scheme.lower()}://{where}{path}"
     url = _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", whole)
     return StreamAddress(url, _credentials(written) if mark else None, whole if url != whole else "")
@@ -74,12 +88,23 @@ def onvif_address(text: str) -> StreamAddress:
     """Take the address of a device service apart; one without a path gets the usual one."""
     found = split_address(text, scheme="http")
     if found.whole:
-        raise Invalid("A password in the path of the ONVIF address is not possible: write it as http://USER:PASSWORD@…")
+        raise Invalid(
+            N_("A password in the path of the ONVIF address is not possible: write it as http://USER:PASSWORD@…")
+        )
     return replace(found, url=found.url.rstrip("/") + ONVIF_PATH) if _bare(found.url) else found
 
 
 def _bare(url: str) -> bool:
     return "/" not in url.partition("://")[2].rstrip("/")
+
+
+def shown(text: str) -> str:
+    """Return what may be shown again of an address that somebody typed, right or wrong: no user, no password."""
+    scheme, mark, rest = text.strip().partition("://")
+    if not mark:
+        scheme, rest = "", scheme
+    # The last "@", also one behind a "/": of "user:pa/ss@host" nothing before it may be seen.
+    return scheme + mark + _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", rest.rpartition("@")[2])
 
 
 def join_address(url: str, credentials: Credentials | None) -> str:
@@ -99,13 +124,24 @@ def host_of(url: str) -> str:
 
 def check_credentials(user: str, password: str) -> Credentials:
     """Return what a camera asks for; Invalid when it cannot be sent to one."""
-    for what, word in (("user name", user), ("password", password)):
+    for too_long, unprintable, word in (
+        (
+            N_("The camera's user name is longer than {most} characters."),
+            N_("The camera's user name holds an unprintable character."),
+            user,
+        ),
+        (
+            N_("The camera's password is longer than {most} characters."),
+            N_("The camera's password holds an unprintable character."),
+            password,
+        ),
+    ):
         if len(word) > CREDENTIAL_LENGTH:
-            raise Invalid(f"The camera's {what} is longer than {CREDENTIAL_LENGTH} characters.")
+            raise Invalid(too_long, most=CREDENTIAL_LENGTH)
         if not word.isprintable():
-            raise Invalid(f"The camera's {what} holds an unprintable character.")
-    if not user or ":" in user:
-        raise Invalid("The camera's user name must not be empty, and must hold no colon.")  # RFC 7617 §2
+            raise Invalid(unprintable)
+    if not user or ":" in user:  # RFC 7617 §2
+        raise Invalid(N_("The camera's user name must not be empty, and must hold no colon."))
     return Credentials(user, password)
 
 

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import csv_import, service
 from vonggac.cameras.address import Credentials, StreamAddress, check_credentials, onvif_address, split_address
 from vonggac.cameras.models import KINDS, Camera
+from vonggac.cameras.record import NAMES, read_record
+from vonggac.cameras.record_commands import changed_fields, export, record_options
 from vonggac.cameras.schemas import (
     MOST_DAYS,
     TRANSPORTS,
@@ -43,7 +45,12 @@ _CLOCK_IS_RIGHT_US = 2_000_000
 _STALE = {"state": "unknown", "detail": "No recorder is running: start it with `vonggac up`."}
 _KIND = click.Choice(KINDS, case_sensitive=False)
 _DAYS = click.IntRange(0, MOST_DAYS)
-_FIELD_WORDS = {"secret": "password", "min_days": "minimum days", "max_days": "maximum days"}
+_FIELD_WORDS = {
+    "secret": "password",
+    "min_days": "minimum days",
+    "max_days": "maximum days",
+    **{name: name.replace("_", " ") for name in NAMES},
+}
 
 
 @click.group(cls=LateGroup)
@@ -76,6 +83,7 @@ def camera() -> None:
 @click.option("--max-days", type=_DAYS, help="Delete them after so long; 0: no maximum.  [default: setting]")
 @click.option("--user", default="", help="User name, when it is not in URL.")
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the password.")
+@record_options
 def add(
     data: Path,
     as_json: bool,
@@ -93,6 +101,7 @@ def add(
     max_days: int | None,
     user: str,
     password_file: Path | None,
+    **record: str | None,
 ) -> None:
     """Add the camera NAME at the address URL (rtsp:// or rtsps://); it is recorded from now on.
 
@@ -124,6 +133,7 @@ def add(
             tls_fingerprint=tls_fingerprint,
             min_days=min_days,
             max_days=max_days,
+            record=read_record({name: text or "" for name, text in record.items()}),
         )
         given = _given(user, password_file, new.address.credentials)
         added = service.add_camera(session, box, replace(new, address=replace(new.address, credentials=given)))
@@ -213,6 +223,7 @@ def show(data: Path, as_json: bool, camera_named: str) -> None:
 @click.option("--password-file", type=_PASSWORD_FILE, metavar="FILE", help="File whose first line is the new password.")
 @click.option("--no-password", is_flag=True, help="Forget user and password.")
 @click.option("--enable/--disable", "enabled", default=None, help="Record it, or leave it in peace for a while.")
+@record_options
 def edit(
     data: Path,
     as_json: bool,
@@ -234,8 +245,9 @@ def edit(
     password_file: Path | None,
     no_password: bool,
     enabled: bool | None,
+    **record: str | None,
 ) -> None:
-    """Change a camera. What is not given stays as it is.
+    """Change a camera. What is not given stays as it is; "" empties a field of its record.
 
     \b
     Examples:
@@ -245,6 +257,7 @@ def edit(
       vonggac camera edit 12 --transport udp
       vonggac camera edit 12 --disable
       vonggac camera edit 12 --min-days 60 --max-days 90
+      vonggac camera edit 12 --contract 05/2026/HĐ --supplier "Công ty lắp đặt" --guarantee-until 31/05/2028
     """
     if no_password and (user or password_file):
         raise click.UsageError("Give --no-password, or --user and --password-file, not both.")
@@ -280,6 +293,7 @@ def edit(
                 )
                 if written is not None
             },
+            record=changed_fields(record),
         )
         changed = service.edit_camera(session, box, found, changes)
         detail = _detail(session, found, box)
@@ -323,9 +337,11 @@ def import_file(data: Path, as_json: bool, file: Path) -> None:
     """Add the cameras of a CSV file: all rows, or none when one is wrong.
 
     The first line names the columns, in any order: name and url; where wanted unit, kind (overview, ptz, plate),
-    latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint, onvif_url. UTF-8. An empty unit
-    is the root, an empty kind overview, an empty transport tcp. Within a unit a name, and in the whole centre an
-    address, may be given once.
+    latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint, onvif_url, and of the record
+    place, owner, supplier, contract, guarantee_until, certificate, certificate_until, installed_on (days as
+    31/05/2027 or 2027-05-31), remarks. UTF-8. An empty unit is the root, an empty kind overview, an empty transport tcp. Within a
+    unit a name, and in the whole centre an address, may be given once. A column number, as `vonggac camera export`
+    writes it, is passed over.
 
     \b
     Example:
@@ -354,6 +370,9 @@ def import_file(data: Path, as_json: bool, file: Path) -> None:
         click.echo(f"{len(numbers)} cameras added, numbers {numbers[0]} to {numbers[-1]}.")
     else:
         click.echo(f"{file} holds no camera.")
+
+
+camera.add_command(export)
 
 
 def _given(user: str, password_file: Path | None, known: Credentials | None) -> Credentials | None:
@@ -430,6 +449,7 @@ def _detail(session: Session, found: Camera, box: SecretBox) -> dict[str, Any]:
         "enabled": found.enabled,
         "min_days": found.min_days,
         "max_days": found.max_days,
+        **{name: getattr(found, name) for name in NAMES},
         "added_at": found.created_at,
         "removed_at": found.removed_at,
     }

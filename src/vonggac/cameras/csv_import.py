@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from vonggac.cameras import service
 from vonggac.cameras.address import check_credentials
 from vonggac.cameras.models import Camera
+from vonggac.cameras.record import NAMES, read_record
 from vonggac.cameras.schemas import NewCamera, new_camera
 from vonggac.core.errors import Invalid, VonggacError
 from vonggac.core.secrets import SecretBox
@@ -20,7 +21,9 @@ from vonggac.org.csv_table import BadRows, Row, read_table
 REQUIRED = ("name", "url")
 OPTIONAL = (
     "unit", "kind", "latitude", "longitude", "sub_url", "user", "password", "transport", "tls_fingerprint", "onvif_url",
+    *NAMES, "number",
 )  # fmt: skip
+"""`number` is what `csv_export` writes; it is passed over, since numbers are given once and by the centre."""
 _SLICE = 200
 """Cameras between two moves of a progress bar."""
 
@@ -58,7 +61,7 @@ def check_rows(session: Session, rows: Sequence[Row], source: str) -> list[NewCa
         except VonggacError as fault:
             faults.append((row.line, str(fault)))
     clashes = service.clashes(session, [new for _, new in checked])
-    faults += [(line, clash) for (line, _), clash in zip(checked, clashes, strict=True) if clash]
+    faults += [(line, str(clash)) for (line, _), clash in zip(checked, clashes, strict=True) if clash is not None]
     if faults:
         raise BadRows(source, faults)
     return [new for _, new in checked]
@@ -78,6 +81,7 @@ def _read(row: Row, unit: uuid.UUID | VonggacError) -> NewCamera:
         longitude=row["longitude"],
         transport=row["transport"],
         tls_fingerprint=row["tls_fingerprint"],
+        record=read_record({name: row[name] for name in NAMES}),
     )
     if not row["user"]:
         if row["password"]:

@@ -10,8 +10,10 @@ from typing import Literal
 
 from vonggac.cameras.address import Credentials, StreamAddress, onvif_address, split_address
 from vonggac.cameras.models import KINDS
+from vonggac.cameras.record import Record, RecordValue
 from vonggac.core import text
 from vonggac.core.errors import Invalid
+from vonggac.core.i18n import N_
 
 NAME_LENGTH = 200
 Transport = Literal["tcp", "udp"]
@@ -38,6 +40,7 @@ class NewCamera:
     tls_fingerprint: str = ""
     min_days: int | None = None
     max_days: int | None = None
+    record: Record = field(default_factory=Record)
 
     def with_credentials(self, credentials: Credentials) -> NewCamera:
         """Return the same camera with user and password given apart from its address."""
@@ -68,6 +71,10 @@ class CameraChanges:
     """As `tls_pin` returns it; "" takes the pin away."""
     days: dict[str, int | None] = field(default_factory=dict)
     """`min_days` and `max_days`, those that change; None goes back to the centre's."""
+    record: dict[str, RecordValue] = field(default_factory=dict)
+    """Fields of the record that change, as `record.field_value` returns them."""
+    version: int | None = None
+    """The camera's version that whoever changes it has seen; None changes whatever is there."""
 
 
 def new_camera(
@@ -84,6 +91,7 @@ def new_camera(
     tls_fingerprint: str = "",
     min_days: int | None = None,
     max_days: int | None = None,
+    record: Record | None = None,
 ) -> NewCamera:
     """Return a checked camera; Invalid says which field breaks which rule. Empty texts count as not given."""
     position = camera_position(latitude, longitude)
@@ -106,6 +114,7 @@ def new_camera(
         tls_fingerprint=pin,
         min_days=min_days,
         max_days=max_days,
+        record=record or Record(),
     )
 
 
@@ -113,13 +122,15 @@ def camera_name(value: str) -> str:
     """Return a name in its normal form."""
     name = text.normalise(value)
     if not name:
-        raise Invalid("The name is empty: write what the camera sees, for example Chợ Liên Nghĩa, cổng Bắc.")
+        raise Invalid(N_("The name is empty: write what the camera sees, for example Chợ Liên Nghĩa, cổng Bắc."))
     if len(name) > NAME_LENGTH:
-        raise Invalid(f"The name is {len(name)} characters long; at most {NAME_LENGTH} are kept.")
+        raise Invalid(
+            N_("The name is {length} characters long; at most {most} are kept."), length=len(name), most=NAME_LENGTH
+        )
     if not name.isprintable():
-        raise Invalid("The name holds an unprintable character. Type it anew.")
+        raise Invalid(N_("The name holds an unprintable character. Type it anew."))
     if not any(letter.isalpha() for letter in name):
-        raise Invalid("The name must hold a letter: digits alone would be taken for a camera's number.")
+        raise Invalid(N_("The name must hold a letter: digits alone would be taken for a camera's number."))
     return name
 
 
@@ -146,8 +157,10 @@ def tls_pin(value: str) -> str:
     match = _PIN.fullmatch(value.strip())
     if match is None:
         raise Invalid(
-            "A fingerprint is the SHA-256 of the camera's certificate: 64 hexadecimal digits, as "
-            "`vonggac camera check rtsps://…` prints them."
+            N_(
+                "A fingerprint is the SHA-256 of the camera's certificate: 64 hexadecimal digits, as "
+                "`vonggac camera check rtsps://…` prints them."
+            )
         )
     return bytes.fromhex(match[1].replace(":", "").replace(" ", "")).hex(":").upper()
 
@@ -156,9 +169,9 @@ def check_transport(transport: Transport, url: str, tls_fingerprint: str) -> Non
     """Refuse with Invalid what does not go together with the address."""
     secure = url.lower().startswith("rtsps://")
     if secure and transport == "udp":
-        raise Invalid("Over UDP the pictures of an rtsps:// camera would travel open. Use tcp, or rtsp://.")
+        raise Invalid(N_("Over UDP the pictures of an rtsps:// camera would travel open. Use tcp, or rtsp://."))
     if tls_fingerprint and not secure:
-        raise Invalid("Only an rtsps:// address has a certificate to pin.")
+        raise Invalid(N_("Only an rtsps:// address has a certificate to pin."))
 
 
 def check_streams(url: str, sub_url: str) -> None:
@@ -169,32 +182,46 @@ def check_streams(url: str, sub_url: str) -> None:
 
 def camera_position(latitude: str | float | None, longitude: str | float | None) -> tuple[float, float] | None:
     """Return a position in degrees (WGS 84), None when neither is given."""
-    north, east = _degrees("latitude", latitude), _degrees("longitude", longitude)
+    north = _degrees(N_("The latitude must be degrees with a decimal point, such as 11.735, not {written}."), latitude)
+    east = _degrees(
+        N_("The longitude must be degrees with a decimal point, such as 108.373, not {written}."), longitude
+    )
     if north is None and east is None:
         return None
     if north is None or east is None:
-        raise Invalid("Give both latitude and longitude, or neither.")
+        raise Invalid(N_("Give both latitude and longitude, or neither."))
+    if abs(north) > 90 and abs(north) <= 180 and abs(east) <= 90:
+        raise Invalid(
+            N_("The latitude must lie between -90 and 90 degrees, not {degrees}. Are latitude and longitude swapped?"),
+            degrees=f"{north:g}",
+        )
     if abs(north) > 90:
-        swapped = " Are latitude and longitude swapped?" if abs(north) <= 180 and abs(east) <= 90 else ""
-        raise Invalid(f"The latitude must lie between -90 and 90 degrees, not {north:g}.{swapped}")
+        raise Invalid(N_("The latitude must lie between -90 and 90 degrees, not {degrees}."), degrees=f"{north:g}")
     if abs(east) > 180:
-        raise Invalid(f"The longitude must lie between -180 and 180 degrees, not {east:g}.")
+        raise Invalid(N_("The longitude must lie between -180 and 180 degrees, not {degrees}."), degrees=f"{east:g}")
     return north, east
 
 
 def check_days(min_days: int | None, max_days: int | None) -> None:
     """Refuse days that cannot be kept; None is the centre's, 0 no limit."""
-    for which, days in (("minimum", min_days), ("maximum", max_days)):
+    for message, days in (
+        (N_("The minimum must be between 0 and {most} days, not {days}."), min_days),
+        (N_("The maximum must be between 0 and {most} days, not {days}."), max_days),
+    ):
         if days is not None and not 0 <= days <= MOST_DAYS:
-            raise Invalid(f"The {which} must be between 0 and {MOST_DAYS} days, not {days}.")
+            raise Invalid(message, most=MOST_DAYS, days=days)
     if min_days and max_days and max_days < min_days:
         raise Invalid(
-            f"Recordings cannot be kept {min_days} days at least and deleted after {max_days}: give a maximum of "
-            f"{min_days} days or more, or 0 for none."
+            N_(
+                "Recordings cannot be kept {least} days at least and deleted after {most}: give a maximum of {least} "
+                "days or more, or 0 for none."
+            ),
+            least=min_days,
+            most=max_days,
         )
 
 
-def _degrees(field: str, value: str | float | None) -> float | None:
+def _degrees(message: str, value: str | float | None) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
@@ -202,5 +229,5 @@ def _degrees(field: str, value: str | float | None) -> float | None:
     except ValueError:
         degrees = math.nan
     if not math.isfinite(degrees):
-        raise Invalid(f"The {field} must be degrees with a decimal point, such as 11.735, not {str(value)[:40]!r}.")
+        raise Invalid(message, written=repr(str(value)[:40]))
     return degrees

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ from vonggac.core import text
 from vonggac.core.clock import utc_now
 from vonggac.core.errors import Invalid, NotFound, VonggacError
 from vonggac.core.eventlog import announce
+from vonggac.core.i18n import N_
 from vonggac.core.ids import new_id, short_id
 from vonggac.core.secrets import SecretBox
 from vonggac.org import service as org
@@ -40,6 +41,10 @@ STREAMS = {"main": "url", "sub": "sub_url"}
 """Names of a camera's streams, and the columns of their addresses."""
 
 _CANDIDATES = 8
+_NAME_TAKEN = N_("The name “{name}” is taken in this unit by camera {number} ({other}).")
+_NAME_TWICE = N_("The name “{name}” is taken in this unit by another new camera ({other}).")
+_ADDRESS_TAKEN = N_("The address {address} is already that of camera {number} ({other}).")
+_ADDRESS_TWICE = N_("The address {address} is already that of another new camera ({other}).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,18 @@ class OnvifSource:
     """Why the stored credentials could not be opened, in plain words."""
 
 
+class NameTaken(Invalid):
+    """Another camera of the unit has this name."""
+
+
+class AddressTaken(Invalid):
+    """Another camera has this address."""
+
+
+class ChangedMeanwhile(VonggacError):
+    """Somebody else has changed the camera since whoever wants to change it has seen it."""
+
+
 def add_camera(session: Session, box: SecretBox, new: NewCamera) -> Camera:
     """Add one camera and return it with its number; Invalid when its name or address is taken."""
     return add_cameras(session, box, [new])[0]
@@ -93,8 +110,8 @@ def add_cameras(session: Session, box: SecretBox, news: Sequence[NewCamera]) -> 
     for identity, new in zip(identities, news, strict=True):
         announce(session, events.CAMERA_ADDED, subject=identity, unit_id=new.unit_id)
     for clash in clashes(session, news):
-        if clash:
-            raise Invalid(clash)
+        if clash is not None:
+            raise clash
     number = session.scalar(sa.select(sa.func.max(Camera.number))) or 0
     cameras = [
         _camera(identity, number + place, new, box)
@@ -105,38 +122,52 @@ def add_cameras(session: Session, box: SecretBox, news: Sequence[NewCamera]) -> 
     return cameras
 
 
-def clashes(session: Session, news: Iterable[NewCamera]) -> list[str]:
-    """Return for each new camera why it cannot stand beside the others; "" when it can.
+def clashes(session: Session, news: Iterable[NewCamera]) -> list[Invalid | None]:
+    """Return for each new camera why it cannot stand beside the others; None when it can.
 
     A name is given once within a unit, else nobody could name the camera; an address once in the centre, else one
     camera would be recorded twice (and many allow few sessions).
     """
-    names: dict[tuple[uuid.UUID, str], str] = {}
-    addresses: dict[str, str] = {}
+    names: dict[tuple[uuid.UUID, str], tuple[int, str]] = {}
+    addresses: dict[str, tuple[int, str]] = {}
     query = sa.select(Camera.number, Camera.name, Camera.unit_id, Camera.url).where(Camera.removed_at.is_(None))
     for number, name, unit_id, url in session.execute(query):
-        names[unit_id, name.casefold()] = addresses[url] = f"camera {number} ({name})"
-    found = []
+        names[unit_id, name.casefold()] = addresses[url] = number, name
+    found: list[Invalid | None] = []
     for new in news:
         key = (new.unit_id, new.name.casefold())
+        url = new.address.url
         if key in names:
-            found.append(f"The name “{new.name}” is taken in this unit by {names[key]}.")
-        elif new.address.url in addresses:
-            found.append(f"The address {new.address.url} is already that of {addresses[new.address.url]}.")
+            number, other = names[key]
+            found.append(NameTaken(_NAME_TAKEN if number else _NAME_TWICE, name=new.name, number=number, other=other))
+        elif url in addresses:
+            number, other = addresses[url]
+            found.append(
+                AddressTaken(_ADDRESS_TAKEN if number else _ADDRESS_TWICE, address=url, number=number, other=other)
+            )
         else:
-            found.append("")
-        names.setdefault(key, f"another new camera ({new.name})")
-        addresses.setdefault(new.address.url, f"another new camera ({new.name})")
+            found.append(None)
+        # Those that come with it have no number yet.
+        names.setdefault(key, (0, new.name))
+        addresses.setdefault(url, (0, new.name))
     return found
+
+
+def address_taken(url: str, number: int, name: str) -> AddressTaken:
+    """Return in words that another camera has an address."""
+    return AddressTaken(_ADDRESS_TAKEN, address=url, number=number, other=name)
 
 
 def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: CameraChanges) -> list[str]:
     """Change a camera; returns the names of the fields that changed, none when everything was so already.
 
-    Its number and its folder stay. Invalid when the new name or address is taken.
+    Its number and its folder stay. Invalid when the new name or address is taken, ChangedMeanwhile when it is not of
+    the version any more that the changes were made to.
     """
     if camera.removed_at is not None:
-        raise Invalid(f"Camera {camera.number} was removed and cannot be changed. Add it anew instead.")
+        raise Invalid(
+            N_("Camera {number} was removed and cannot be changed. Add it anew instead."), number=camera.number
+        )
     wanted: dict[str, Any] = {
         "unit_id": changes.unit_id,
         "kind": changes.kind,
@@ -146,7 +177,7 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
     }
     if changes.name is not None:
         wanted |= _name_columns(changes.name)
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+    wanted = {name: value for name, value in wanted.items() if value is not None} | changes.record
     if changes.forget_position or changes.position is not None:
         wanted["latitude"], wanted["longitude"] = changes.position or (None, None)
     if changes.days:
@@ -169,9 +200,14 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
         # Both units hear of a move. Announced first: see `add_cameras`.
         for unit_id in dict.fromkeys((camera.unit_id, wanted.get("unit_id", camera.unit_id))):
             announce(session, events.CAMERA_CHANGED, subject=camera.id, unit_id=unit_id, fields=changed)
+        # Only now: under the lock nobody else changes it any more.
+        session.refresh(camera, ["version"])
+        if changes.version not in (None, camera.version):
+            raise ChangedMeanwhile(N_("Somebody else has changed this camera meanwhile."))
         _refuse_clash(session, camera, wanted, changed)
         for name in changed:
             setattr(camera, name, wanted[name])
+        camera.version += 1
         session.flush()
     return changed
 
@@ -409,6 +445,7 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
         tls_fingerprint=new.tls_fingerprint,
         min_days=new.min_days,
         max_days=new.max_days,
+        **asdict(new.record),
         created_at=utc_now(),
     )
 
@@ -447,7 +484,7 @@ def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) ->
 def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], changed: list[str]) -> None:
     others = sa.select(Camera.number, Camera.name).where(Camera.removed_at.is_(None), Camera.id != camera.id)
     if "url" in changed and (found := session.execute(others.where(Camera.url == wanted["url"])).first()):
-        raise Invalid(f"The address {wanted['url']} is already that of camera {found.number} ({found.name}).")
+        raise address_taken(wanted["url"], found.number, found.name)
     if not {"name", "unit_id"} & set(changed):
         return
     name = wanted.get("name", camera.name)
@@ -456,7 +493,7 @@ def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], chan
     )
     for number, other in session.execute(same):
         if other.casefold() == name.casefold():
-            raise Invalid(f"The name “{name}” is taken in this unit by camera {number} ({other}).")
+            raise NameTaken(_NAME_TAKEN, name=name, number=number, other=other)
 
 
 def _ambiguous(named: str, cameras: Sequence[Camera]) -> str:

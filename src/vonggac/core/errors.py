@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class VonggacError(Exception):
-    """An expected failure. Its message is shown as it is: one or two sentences, no secrets, no traceback."""
+    """An expected failure. Its message is shown as it is: one or two sentences, no secrets, no traceback.
+
+    `values` fill the places `{name}` of the message: pages can then say a message of the catalog in another language.
+    """
+
+    def __init__(self, message: str = "", /, **values: object) -> None:
+        super().__init__(message.format(**values) if values else message)
+        self.message = message
+        self.values = values
 
 
 class SettingsError(VonggacError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from vonggac.core.clock import utc_now
 from vonggac.core.database import Base, Key, Moment, RowId
 from vonggac.core.eventlog import announce
+from vonggac.core.said import Said
 
 
 class Fault(Base):
@@ -43,6 +45,8 @@ class Fault(Base):
     """Whose concern it is; None: the centre's."""
     detail: Mapped[str] = mapped_column(sa.Text, default="")
     """In plain words, without credentials."""
+    said: Mapped[list[Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """The parts of these words (`core.said`), to be said in another language; None where they are plain English."""
     raised_at: Mapped[datetime] = mapped_column(Moment)
     cleared_at: Mapped[datetime | None] = mapped_column(Moment, index=True)
 
@@ -50,15 +54,20 @@ class Fault(Base):
 def raise_fault(
     session: Session, kind: str, subject: str = "", *, detail: str = "", unit_id: uuid.UUID | None = None
 ) -> bool:
-    """Say that something is wrong; True when it is news. A fault that stands already only gets the newer words."""
+    """Say that something is wrong; True when it is news. A fault that stands already only gets the newer words.
+
+    `detail` may be `Said`, to be read in every language.
+    """
     standing = _standing(session, kind, subject)
+    said = [list(part) for part in detail.parts] if isinstance(detail, Said) else None
     if standing is not None:
         if standing.detail != detail:
-            standing.detail = detail
+            standing.detail, standing.said = str(detail), said
         return False
-    session.add(Fault(kind=kind, subject=subject, unit_id=unit_id, detail=detail, raised_at=utc_now()))
+    fault = Fault(kind=kind, subject=subject, unit_id=unit_id, detail=str(detail), said=said, raised_at=utc_now())
+    session.add(fault)
     session.flush()
-    announce(session, "fault.raised", unit_id=unit_id, kind=kind, about=subject, detail=detail)
+    announce(session, "fault.raised", unit_id=unit_id, kind=kind, about=subject, detail=str(detail))
     return True
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 
 from vonggac.core.clock import MICROSECONDS, utc
+from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import translations
+from vonggac.core.said import SPAN
 
 NOTHING = "–"
 """Stands where a figure is not known."""
@@ -37,6 +41,23 @@ class Words:
         # gettext answers the empty message with the catalog's own header.
         said = self._translations.gettext(message) if message else ""
         return said.format(**values) if values else said
+
+    def explain(self, error: VonggacError) -> str:
+        """Return what an error says; what is not in the catalog is said in English. Its `field` is a label of it."""
+        values = dict(error.values)
+        if isinstance(label := values.get("field"), str):
+            values["field"] = self.say(label)
+        return self.say(error.message, **values)
+
+    def again(self, parts: Sequence[Sequence[Any]]) -> str:
+        """Return words that were made of these parts (`core.said`) in this language."""
+        return " ".join(
+            self.say(
+                message,
+                **{name: self.duration(abs(one)) if name.endswith(SPAN) else one for name, one in values.items()},
+            )
+            for message, values in parts
+        )
 
     def plural(self, one: str, many: str, count: int, **values: object) -> str:
         """Return the form that fits a count; `{n}` in it is the count as it is written."""
@@ -103,6 +124,10 @@ class Words:
         moment = utc(us)
         pattern = "HH:mm:ss dd/MM/yyyy" if self.language == "vi" else "d MMM yyyy, HH:mm:ss"
         return format_datetime(moment, pattern, tzinfo=self.zone, locale=self._locale)
+
+    def day(self, day: date) -> str:
+        """Return a day: 31/05/2027 in Vietnamese, 31 May 2027 in English."""
+        return format_date(day, "dd/MM/yyyy" if self.language == "vi" else "d MMM yyyy", locale=self._locale)
 
     def since(self, us: int, now_us: int) -> str:
         """Return since when something is so, and for how long; empty where that is not known."""

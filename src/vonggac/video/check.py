@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NoReturn
 
+from vonggac.core.i18n import N_
 from vonggac.core.settings import RecorderSettings
 from vonggac.video.bits import MalformedParameterSet
 from vonggac.video.mp4 import UnusableParameters, codec_string, init_segment
@@ -52,20 +53,26 @@ _HEVC_PROFILES = {
 }  # fmt: skip
 """ITU-T H.265 annex A."""
 ADVICE: dict[Reason, str] = {
-    "refused": "Try whether it answers at all (ping), and look up its RTSP port in its own web page.",
-    "unauthorised": "Try them on the camera's own web page. Many cameras lock themselves for some minutes after a few "
-    "wrong passwords.",
-    "not_found": "The path is the maker's: look for the RTSP address in the camera's web page or handbook.",
-    "timed_out": "Restart the camera if its web page is just as silent; else look at the network between.",
-    "stalled": "Restart the camera; look whether it allows another viewer (some allow two or three).",
-    "no_key_frame": "Set the key-frame (I-frame) interval to 1 to 2 s in the camera's web page.",
-    "closed": "Look whether the camera allows another viewer (some allow two or three), and restart it.",
-    "protocol": "Is this really the address of a camera? A newer firmware of the maker may help.",
-    "untrusted": "Look up the fingerprint in the camera's own web page. If it is the one below, it is this camera's.",
-    "unsupported": "Try the setting where one is named; else change the video format in the camera's web page, or give "
-    "the address of another of its streams.",
+    "refused": N_("Try whether it answers at all (ping), and look up its RTSP port in its own web page."),
+    "unauthorised": N_(
+        "Try them on the camera's own web page. Many cameras lock themselves for some minutes after a few wrong "
+        "passwords."
+    ),
+    "not_found": N_("The path is the maker's: look for the RTSP address in the camera's web page or handbook."),
+    "timed_out": N_("Restart the camera if its web page is just as silent; else look at the network between."),
+    "stalled": N_("Restart the camera; look whether it allows another viewer (some allow two or three)."),
+    "no_key_frame": N_("Set the key-frame (I-frame) interval to 1 to 2 s in the camera's web page."),
+    "closed": N_("Look whether the camera allows another viewer (some allow two or three), and restart it."),
+    "protocol": N_("Is this really the address of a camera? A newer firmware of the maker may help."),
+    "untrusted": N_(
+        "Look up the fingerprint in the camera's own web page. If it is the one below, it is this camera's."
+    ),
+    "unsupported": N_(
+        "Try the setting where one is named; else change the video format in the camera's web page, or give the "
+        "address of another of its streams."
+    ),
 }
-_HOW_TO_MAKE_ROOM = "End other viewers of it. Some cameras keep dead ones for a minute: then try again."
+_HOW_TO_MAKE_ROOM = N_("End other viewers of it. Some cameras keep dead ones for a minute: then try again.")
 _HOW_TO_LOG_IN = "Or give them apart from it, unseen by others: --user NAME --password-file FILE"
 
 
@@ -277,9 +284,16 @@ class Step:
 
     name: str
     """`connect`, `encryption`, `log-in`, `description`, `play`, `picture` or `measure`."""
-    words: str
+    message: str
+    """What happened, as the catalog knows it; `values` fill its places."""
     after_ms: int
     """Since the check began."""
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What happened, in English."""
+        return self.message.format(**self.values)
 
 
 @dataclass(slots=True)
@@ -425,10 +439,11 @@ class _Check:
         finally:
             first.cancel()
         until = time.monotonic() + seconds
-        self._step("picture", f"The first picture came after {round((until - seconds - playing) * 1000)} ms")
+        first_ms = round((until - seconds - playing) * 1000)
+        self._step("picture", N_("The first picture came after {ms} ms"), ms=first_ms)
         while (left := until - time.monotonic()) > 0:
             await self._look(connection, {ended}, min(TICK_S, left))
-        self._step("measure", f"Watched for {seconds:g} s")
+        self._step("measure", N_("Watched for {seconds} s"), seconds=f"{seconds:g}")
 
     @staticmethod
     async def _look(connection: RtspConnection, events: Collection[asyncio.Future[Any]], pause_s: float) -> None:
@@ -438,7 +453,8 @@ class _Check:
 
     def _connected(self, session: RtspSession) -> None:
         self._session = session
-        self._step("connect", f"Connected to {self._address.host}, port {self._address.port}")
+        message = N_("Connected to {host}, port {port}")
+        self._step("connect", message, host=self._address.host, port=self._address.port)
 
     async def look_at_certificate(self) -> None:
         """Put into the report what the camera shows, for a person to compare; nothing is sent to it."""
@@ -449,15 +465,22 @@ class _Check:
 
     def _encrypted(self, version: str, certificate: Certificate) -> None:
         self.report.certificate = certificate
-        by = "its pinned certificate" if self._tls_fingerprint else f"a certificate of {certificate.issuer}"
-        self._step("encryption", f"Encrypted ({version}), believed by {by}")
+        if self._tls_fingerprint:
+            self._step("encryption", N_("Encrypted ({version}), believed by its pinned certificate"), version=version)
+        else:
+            message = N_("Encrypted ({version}), believed by a certificate of {issuer}")
+            self._step("encryption", message, version=version, issuer=certificate.issuer)
 
     def _plays(self, description: StreamDescription) -> None:
         kind = description.authentication
-        self._step("log-in", "No log-in asked for" if kind == "none" else f"Logged in ({kind})")
-        others = f"; left out: {', '.join(description.left_out)}" if description.left_out else ""
-        self._step("description", f"Described: video {description.codec.upper()}{others}")
-        self._step("play", f"Playing (the session ends {description.session_timeout_s} s after our last sign of life)")
+        self._step("log-in", N_("No log-in asked for") if kind == "none" else N_("Logged in ({kind})"), kind=kind)
+        if others := ", ".join(description.left_out):
+            message = N_("Described: video {codec}; left out: {others}")
+            self._step("description", message, codec=description.codec.upper(), others=others)
+        else:
+            self._step("description", N_("Described: video {codec}"), codec=description.codec.upper())
+        message = N_("Playing (the session ends {seconds} s after our last sign of life)")
+        self._step("play", message, seconds=description.session_timeout_s)
 
     def _take(self, unit: AccessUnit) -> None:
         self._first_picture.set()
@@ -465,8 +488,8 @@ class _Check:
             self.report.key_frame = unit
         self._measurement.add(unit)
 
-    def _step(self, name: str, words: str) -> None:
-        step = Step(name, words, round((time.monotonic() - self._began) * 1000))
+    def _step(self, name: str, message: str, **values: str | int) -> None:
+        step = Step(name, message, round((time.monotonic() - self._began) * 1000), values)
         self.report.steps.append(step)
         self._tell(step)
 
@@ -477,7 +500,7 @@ def _judge(report: CheckReport, seconds: float) -> None:
         report.fail(
             "unsupported",
             f"No key frame came in {seconds:g} s, and a recording can begin only with one.",
-            "Set the key-frame interval (I-frame interval, GOP) in the camera to 2 s, or check longer: --seconds 60",
+            N_("Set the key-frame interval (I-frame interval, GOP) in the camera to 2 s, or check longer."),
         )
         return
     try:

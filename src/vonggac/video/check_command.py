@@ -262,7 +262,7 @@ def as_data(
         "url": report.address,
         "usable": report.usable,
         "failure": _failure(report),
-        "steps": report.steps,
+        "steps": [{"name": step.name, "words": step.words, "after_ms": step.after_ms} for step in report.steps],
         "server": report.server,
         "log_in": report.log_in,
         "transport": report.transport,

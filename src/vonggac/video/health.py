@@ -205,8 +205,8 @@ class Summary:
         return min(1.0, self.recorded_us / self.passed_us) if self.passed_us > 0 else None
 
 
-def health_rows(session: Session, now_us: int | None = None) -> list[CameraHealth]:
-    """Return every camera that is not removed, by unit and name in the Vietnamese order."""
+def health_rows(session: Session, now_us: int | None = None, camera_id: uuid.UUID | None = None) -> list[CameraHealth]:
+    """Return every camera that is not removed (or one), by unit and name in the Vietnamese order."""
     now = microseconds(utc_now()) if now_us is None else now_us
     query = (
         sa.select(Camera, Unit.name, Unit.name_sort, CameraStatus, Still.taken_us)
@@ -216,6 +216,8 @@ def health_rows(session: Session, now_us: int | None = None) -> list[CameraHealt
         .where(Camera.removed_at.is_(None))
         .order_by(Unit.name_sort, Unit.id, Camera.name_sort, Camera.number)
     )
+    if camera_id is not None:
+        query = query.where(Camera.id == camera_id)
     return [_row(*found, now) for found in session.execute(query)]
 
 

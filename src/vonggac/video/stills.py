@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, undefer
 
 from vonggac.core.clock import MICROSECONDS
 from vonggac.core.errors import VonggacError
+from vonggac.core.i18n import N_
 from vonggac.core.presence import RoleRow
 from vonggac.video.models import CameraStatus, Still
 from vonggac.video.stream import VideoParameters
@@ -33,6 +34,8 @@ WANTED_FOR_US = 25 * MICROSECONDS
 FRESH_FOR_US = 30 * MICROSECONDS
 """An older still is shown with its age, and never as the present."""
 WIDTH = 320
+LARGE_WIDTH = 1280
+"""Of a picture that is looked at by itself, and compared with another."""
 QUALITY = 4
 """Of FFmpeg's JPEG encoder (2 best, 31 worst): about 10 kB at 320 × 180."""
 
@@ -130,38 +133,53 @@ def byte_stream(parameters: VideoParameters, data: bytes) -> bytes:
 
 
 def jpeg_of(parameters: VideoParameters, data: bytes, width: int = WIDTH) -> bytes:
-    """Return a key frame as a JPEG so many pixels wide (an even number); StillError when it cannot be decoded.
+    """Return a key frame as a JPEG so many pixels wide; StillError when it cannot be decoded.
 
     Blocks for some milliseconds: call it on a thread.
     """
+    name = _DECODERS.get(parameters.codec)
+    if name is None:
+        raise StillError(f"There is no decoder for {parameters.codec}.")
+    return _decoded(name, byte_stream(parameters, data), width, "The key frame")
+
+
+def jpeg_made_anew(data: bytes, width: int = LARGE_WIDTH) -> bytes:
+    """Return somebody's JPEG as one of our own: at most so wide, without what else was in the file (place, maker).
+
+    StillError when it is none that can be decoded. Blocks for some milliseconds: call it on a thread.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        raise StillError(N_("The picture is no JPEG."))
+    return _decoded("mjpeg", data, width, "The picture")
+
+
+def _decoded(name: str, data: bytes, width: int, what: str) -> bytes:
     # Late and only here: FFmpeg's libraries take more memory than everything else in the keeper.
     import av
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
 
-    name = _DECODERS.get(parameters.codec)
-    if name is None:
-        raise StillError(f"There is no decoder for {parameters.codec}.")
     try:
         decoder = VideoCodecContext.create(name, "r")
         assert isinstance(decoder, VideoCodecContext)
         decoder.thread_count = 1
         decoder.options = {"max_pixels": str(_MOST_PIXELS)}
-        frames = [*decoder.decode(Packet(byte_stream(parameters, data))), *decoder.decode(None)]
+        frames = [*decoder.decode(Packet(data)), *decoder.decode(None)]
         if not frames:
-            raise StillError("The key frame holds no whole picture.")
+            raise StillError(f"{what} holds no whole picture.")
         return _encode(frames[0], decoder.sample_aspect_ratio, width)
     except (av.FFmpegError, ValueError) as error:
-        raise StillError(f"The key frame cannot be decoded: {error}.") from error
+        raise StillError(f"{what} cannot be decoded: {error}.") from error
 
 
-def _encode(frame: VideoFrame, pixel_aspect: Fraction | None, width: int) -> bytes:
+def _encode(frame: VideoFrame, pixel_aspect: Fraction | None, most_wide: int) -> bytes:
     from av.video.codeccontext import VideoCodecContext
     from av.video.reformatter import ColorRange
 
     # Some cameras send pixels that are not square (704 × 576 meant as 4:3); the still is as wide as it is meant.
-    aspect = frame.width / frame.height * float(pixel_aspect or 1)
-    height = max(2, min(4 * width, round(width / aspect / 2) * 2))
+    meant = frame.width * float(pixel_aspect or 1)
+    width = max(2, min(most_wide, round(meant / 2) * 2)) if most_wide > WIDTH else most_wide
+    height = max(2, min(4 * width, round(width * frame.height / meant / 2) * 2))
     small = frame.reformat(width=width, height=height, format="yuvj420p", dst_color_range=ColorRange.JPEG)
     small.pts = None
     encoder = VideoCodecContext.create("mjpeg", "w")

@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from vonggac.core.errors import VonggacError
+from vonggac.core.i18n import N_
 from vonggac.core.ids import new_id
+from vonggac.core.said import Said
 from vonggac.video.models import Volume
 
 MARKER = ".vonggac-volume"
@@ -81,13 +83,17 @@ class MountedVolume:
         try:
             status = os.statvfs(self.path)
         except OSError as error:
-            raise VolumeLost(f"The volume {self.path} cannot be read: {error.strerror}.") from error
+            raise VolumeLost(
+                N_("The volume {path} cannot be read: {reason}."),
+                path=str(self.path),
+                reason=error.strerror or str(error),
+            ) from error
         return status.f_bavail * status.f_frsize
 
     def verify(self) -> None:
         """Raise VolumeLost unless the marker in the folder is this volume's."""
         if (found := _marker(self.path)) != self.id:
-            raise VolumeLost(_lost(self.path, found))
+            raise _lost(self.path, found)
 
     def look(self, reserve_bytes: int) -> VolumeCondition:
         """Return its condition by reading the marker and asking the file system. Never raises; a dead mount blocks."""
@@ -97,16 +103,24 @@ class MountedVolume:
         except OSError as error:
             return self.refused(error.errno)
         except ValueError:
-            return VolumeCondition(VolumeState.FOREIGN, f"The marker {self.path / MARKER} is not readable as one.")
+            return VolumeCondition(
+                VolumeState.FOREIGN,
+                Said(N_("The marker {path} is not readable as one."), path=str(self.path / MARKER)),
+            )
         free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
         if found != self.id:
-            return VolumeCondition(VolumeState.FOREIGN, _lost(self.path, found), free, total)
+            return VolumeCondition(VolumeState.FOREIGN, Said.by(_lost(self.path, found)), free, total)
         if status.f_flag & os.ST_RDONLY:
             return VolumeCondition(VolumeState.READ_ONLY, self.refused(errno.EROFS).words, free, total)
         if free < reserve_bytes:
-            words = (
-                f"The volume {self.path} is full: {_megabytes(free)} free, {_megabytes(reserve_bytes)} are kept as "
-                "reserve. Delete something or add a volume."
+            words = Said(
+                N_(
+                    "The volume {path} is full: {free} free, {reserve} are kept as reserve. Delete something or add a "
+                    "volume."
+                ),
+                path=str(self.path),
+                free=_megabytes(free),
+                reserve=_megabytes(reserve_bytes),
             )
             return VolumeCondition(VolumeState.FULL, words, free, total)
         return VolumeCondition(VolumeState.OK, "", free, total)
@@ -116,13 +130,15 @@ class MountedVolume:
         state = state_of(number)
         said = words or (os.strerror(number) if number else "it refuses to be used")
         if state is VolumeState.MISSING:
-            return VolumeCondition(state, _lost(self.path, None))
+            return VolumeCondition(state, Said.by(_lost(self.path, None)))
         advice = {
-            VolumeState.FULL: "Delete something or add a volume.",
-            VolumeState.READ_ONLY: "Is it mounted for writing? After a fault of the disk the system mounts it so: "
-            "look at dmesg.",
-        }.get(state, "Look at dmesg, and have a disk ready to replace it.")
-        return VolumeCondition(state, f"The volume {self.path} cannot be written: {said}. {advice}")
+            VolumeState.FULL: N_("Delete something or add a volume."),
+            VolumeState.READ_ONLY: N_(
+                "Is it mounted for writing? After a fault of the disk the system mounts it so: look at dmesg."
+            ),
+        }.get(state, N_("Look at dmesg, and have a disk ready to replace it."))
+        refusal = Said(N_("The volume {path} cannot be written: {reason}."), path=str(self.path), reason=said)
+        return VolumeCondition(state, Said.joined((refusal, advice)))
 
 
 def create_volume(session: Session, path: Path, now: datetime) -> Volume:
@@ -189,10 +205,12 @@ def _marker(path: Path) -> uuid.UUID | None:
         return None
 
 
-def _lost(path: Path, found: uuid.UUID | None) -> str:
+def _lost(path: Path, found: uuid.UUID | None) -> VolumeLost:
     if found is None:
-        return f"The volume {path} is not there (no {MARKER} in it). Is its disk mounted?"
-    return f"At {path} lies another volume ({found}). Is the right disk mounted there?"
+        message = N_("The volume {path} is not there (no {marker} in it). Is its disk mounted?")
+        return VolumeLost(message, path=str(path), marker=MARKER)
+    message = N_("At {path} lies another volume ({found}). Is the right disk mounted there?")
+    return VolumeLost(message, path=str(path), found=str(found))
 
 
 def _megabytes(size: int) -> str:

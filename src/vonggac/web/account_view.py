@@ -135,7 +135,7 @@ def totals(words: Words, lines: Sequence[CameraLine], seconds: Seconds) -> Total
     return Totals(
         cameras=len(lines),
         share=share,
-        level=_level(seconds.availability),
+        level=level(seconds.availability),
         sentence=f"{sentence}, {worse}.",
         cells=_cells(words, seconds) | {"below": worse, "cameras": words.number(len(lines))},
         bar=bar(words, seconds, seconds.lacking),
@@ -154,7 +154,7 @@ def camera_line(words: Words, line: CameraLine, most_lacking: int, place: int) -
         unit=line.unit_name,
         depth=0,
         removed=line.removed,
-        level=_level(share),
+        level=level(share),
         cells=_cells(words, seconds),
         titles=_titles(words, seconds),
         bar=bar(words, seconds, most_lacking),
@@ -181,7 +181,7 @@ def unit_line(words: Words, unit: UnitLine, most_lacking: int) -> Line:
         unit="",
         depth=unit.depth,
         removed=False,
-        level=_level(unit.seconds.availability),
+        level=level(unit.seconds.availability),
         cells=_cells(words, unit.seconds) | {"cameras": words.number(unit.cameras)},
         titles=_titles(words, unit.seconds),
         bar=bar(words, unit.seconds, most_lacking),
@@ -273,7 +273,8 @@ def _titles(words: Words, seconds: Seconds) -> dict[str, str]:
     return {"share": said, "outages": short}
 
 
-def _level(share: float | None) -> str:
+def level(share: float | None) -> str:
+    """Return how good a share of recorded time is."""
     if share is None:
         return ""
     return "bad" if share < BELOW else "good" if share >= GOOD else "warn" if share < FAIR else ""

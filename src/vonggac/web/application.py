@@ -7,6 +7,7 @@ that nothing of FastAPI would be in use but its 16 MB of private memory (after a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from vonggac.core.clock import Clock, SystemClock
 from vonggac.core.database import Database
 from vonggac.core.errors import NotFound
+from vonggac.core.secrets import SecretBox
 from vonggac.core.settings import Settings
 from vonggac.shell import pages
 from vonggac.shell.bundle import Bundle
@@ -28,11 +30,15 @@ from vonggac.shell.visit import Shell
 from vonggac.web import (
     account_pages,
     activity_pages,
+    camera_new,
+    camera_pages,
+    camera_pictures,
     health_pages,
     playback_media,
     playback_times,
     still_pages,
 )
+from vonggac.web.camera_checks import Checks
 from vonggac.web.figures import AnswersCounted, StreamCollector
 from vonggac.web.live import doors as live_doors
 from vonggac.web.live.relay import LiveCollector, Relay
@@ -59,8 +65,12 @@ def make_application(
     *,
     clock: Clock | None = None,
     bundle: Bundle | None = None,
+    open_box: Callable[[], SecretBox] | None = None,
 ) -> Starlette:
-    """Return the application of a centre; its shared parts lie in `application.state.shell`."""
+    """Return the application of a centre; its shared parts lie in `application.state.shell`.
+
+    `open_box` returns what seals the passwords of cameras; without it none can be added or changed.
+    """
     packages = (
         pages,
         health_pages,
@@ -70,6 +80,9 @@ def make_application(
         playback_media,
         playback_times,
         activity_pages,
+        camera_new,
+        camera_pages,
+        camera_pictures,
     )
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
@@ -91,6 +104,9 @@ def make_application(
     application.state.playing = playback_media.Playing()
     application.state.live = relay = Relay(database, clock)
     application.state.live_rights = Rights(database, clock)
+    application.state.open_box = open_box
+    application.state.checks = Checks(settings.recorder)
+    application.state.present_pictures = camera_pictures.PresentPictures()
     for kind in (HTTPException, NotFound, OperationalError, Exception):
         application.add_exception_handler(kind, pages.failed)
     registry.register(StreamCollector(stream))

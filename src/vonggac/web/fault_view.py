@@ -31,6 +31,8 @@ class FaultLine(msgspec.Struct):
     """The camera or the disk; empty where the fault is the centre's."""
     detail: str
     since: str
+    detail_lang: str = ""
+    """`en` where the detail is known in English only."""
 
 
 def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool], now_us: int) -> list[FaultLine]:
@@ -55,8 +57,9 @@ def fault_lines(session: Session, words: Words, may_see: Callable[[Fault], bool]
                 kind=fault.kind,
                 text=_text(words, fault.kind),
                 about=_about(session, fault),
-                detail=fault.detail,
+                detail=words.again(fault.said) if fault.said else fault.detail,
                 since=words.since(microseconds(fault.raised_at), now_us),
+                detail_lang="" if fault.said else "en",
             )
         )
     for kind, more in others.items():

@@ -32,7 +32,7 @@ def run(folder: DataFolder, name: str) -> int:
 async def serve(context: RoleContext) -> None:
     """Serve the pages of a centre until `context.stop` is set."""
     settings = context.folder.settings
-    application = make_application(settings, context.database, context.registry)
+    application = make_application(settings, context.database, context.registry, open_box=context.folder.secret_box)
     with contextlib.closing(listen(settings.web.host, settings.web.port)) as listening:
         host, port = settings.web.host, int(listening.getsockname()[1])
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -70,6 +70,7 @@ async def serve(context: RoleContext) -> None:
             ready.cancel()
             stopping.cancel()
             application.state.shell.stream.close()
+            application.state.checks.close()
             server.should_exit = True
             try:
                 await serving

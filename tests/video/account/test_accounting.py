@@ -289,3 +289,18 @@ def test_a_long_life_is_told_whole(books: Books) -> None:
         (line,) = accounting.camera_lines(session, 0, now, now, camera)
     assert (line.seconds.due, line.seconds.missing) == (400 * 86_400, {LOSS: 86_400})
     assert line.due == (microseconds(utc(now - 400 * DAY)), now)
+
+
+def test_the_days_of_a_camera_are_what_asking_for_each_of_them_says(books: Books) -> None:
+    camera = books.camera(added_s=-3 * 86_400 + 1_000)
+    books.recorded(camera, (-3 * 86_400 + 1_060, -2 * 86_400 - 7_200), (-86_400 - 3_000, -1_800))
+    books.missing(camera, -2 * 86_400 - 7_200, -86_400 - 3_000)
+    books.missing(camera, -1_800, None, LOSS)
+    # Days of whole hours, as in Viet Nam, and days that cut an hour, as in India.
+    for shift in (0, 1_800):
+        days = [(at(day * 86_400 + shift), at((day + 1) * 86_400 + shift)) for day in (-4, -3, -2, -1)]
+        with books.database.read() as session:
+            found = accounting.camera_days(session, camera, days, at(600))
+        asked = [books.lines((day[0] - BEGIN) / SECOND, (day[1] - BEGIN) / SECOND, 600) for day in days]
+        assert [seconds for _, seconds in found] == [lines[0].seconds if lines else Seconds() for lines in asked]
+        assert sum(seconds.due for _, seconds in found) > 2 * 86_400

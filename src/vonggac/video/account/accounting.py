@@ -176,6 +176,32 @@ def gap_list(session: Session, line: CameraLine, now_us: int) -> list[ListedGap]
     return sorted(listed, key=lambda one: (one.start_us, one.end_us))
 
 
+def camera_days(
+    session: Session, camera_id: uuid.UUID, days: Sequence[Span], now_us: int
+) -> list[tuple[Account, Seconds]]:
+    """Return a camera's account of each of some intervals that follow each other (days), the same as `camera_lines`.
+
+    Read once for all of them; an interval that cuts an hour is asked for by itself.
+    """
+    camera = session.get_one(Camera, camera_id)
+    from_us, to_us = days[0][0], days[-1][1]
+    # In this order, as in `camera_lines`.
+    writing = _being_written(session, now_us, [camera_id]).get(camera_id, [])
+    gaps = _gaps(session, [camera_id], from_us, to_us, now_us)
+    lives = {camera_id: _due(camera, 0, now_us, now_us)}
+    whole = _hours(session, lives, from_us, to_us, gaps).get(camera_id, {})
+    found = []
+    for start_us, end_us in days:
+        if start_us % HOUR_US or end_us % HOUR_US:
+            hours = _hours(session, lives, start_us, end_us, gaps).get(camera_id, {})
+        else:
+            hours = {hour: part for hour, part in whole.items() if start_us <= hour < end_us}
+        due = _due(camera, start_us, end_us, now_us)
+        done = account(Known(due, hours, gaps.get(camera_id, ()), writing))
+        found.append((done, whole_seconds(done)))
+    return found
+
+
 def _holds_one_other(unit: UnitLine, found: Sequence[UnitLine]) -> bool:
     place = next(at for at, one in enumerate(found) if one is unit)
     children = 0

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from vonggac.cameras.models import Camera
 from vonggac.core.faults import clear_fault, raise_fault, standing_faults
+from vonggac.core.i18n import N_
+from vonggac.core.said import Said
 from vonggac.video.models import Recording
 
 EVIDENCE_DAMAGED = "evidence_damaged"
@@ -21,7 +23,12 @@ def damaged(session: Session, recording: Recording, words: str) -> None:
     if session.scalar(sa.select(Recording.id).where(Recording.id == recording.id)) is None:
         return
     camera = session.get_one(Camera, recording.camera_id)
-    detail = f"Held footage of camera {camera.number}, {camera.name}: {words.rstrip('.')}."
+    detail = Said(
+        N_("Held footage of camera {number}, {name}: {what}."),
+        number=camera.number,
+        name=camera.name,
+        what=words.rstrip("."),
+    )
     raise_fault(session, EVIDENCE_DAMAGED, str(recording.id), detail=detail, unit_id=camera.unit_id)
 
 

@@ -7,6 +7,8 @@ two cameras, or a picture with a witness, reads it there.
 from __future__ import annotations
 
 from vonggac.core.clock import span_in_words
+from vonggac.core.i18n import N_
+from vonggac.core.said import Said
 
 FAULT = "camera_clock_wrong"
 """Kind of the fault (`core.faults`); its subject is the camera's id in hexadecimal."""
@@ -66,6 +68,15 @@ class CameraClock:
     def words(self) -> str:
         """What is wrong with it."""
         return f"the camera's clock runs {offset_in_words(self._told_us)}"
+
+    def said_of(self, name: str, number: int) -> Said:
+        """Return the same of a camera, to be read in every language."""
+        message = (
+            N_("{name} ({number}): the camera's clock runs {time_us} ahead")
+            if self._told_us > 0
+            else N_("{name} ({number}): the camera's clock runs {time_us} behind")
+        )
+        return Said(message, name=name, number=number, time_us=self._told_us)
 
 
 def offset_in_words(offset_us: int) -> str:

@@ -57,7 +57,7 @@ class Timekeeping:
             self._log.warning(
                 "a camera's clock is wrong", camera=source.name, number=source.number, detail=words, held_back=held
             )
-        detail = f"{source.name} ({source.number}): {words}"
+        detail = track.clock.said_of(source.name, source.number)
         self._change(lambda session: _raise(session, subject, detail, unit_id))
 
 

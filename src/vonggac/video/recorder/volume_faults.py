@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.orm import Session
 
 from vonggac.core import faults
+from vonggac.core.i18n import N_
+from vonggac.core.said import Said
 from vonggac.video.recorder.account import IndexChange
 from vonggac.video.recorder.volume_watch import StandingVolume
 from vonggac.video.volumes import VolumeState
@@ -36,15 +38,20 @@ def faults_of(standing: Sequence[StandingVolume]) -> dict[Key, str | None]:
         subject = one.volume.id.hex
         found |= {(kind, subject): None for kind in _KINDS.values()}
         if one.slow:
-            found[DISK_SLOW, subject] = (
-                f"Writing to the volume {one.volume.path} takes more than 5 s at a time. Look at dmesg, at what else "
-                "uses the disk, and at its health."
+            found[DISK_SLOW, subject] = Said(
+                N_(
+                    "Writing to the volume {path} takes more than 5 s at a time. Look at dmesg, at what else uses the "
+                    "disk, and at its health."
+                ),
+                path=str(one.volume.path),
             )
         if (kind := _KINDS.get(one.condition.state)) is not None:
             found[kind, subject] = one.condition.words
     nothing = not any(one.condition.state is VolumeState.OK for one in standing)
-    words = "Nothing is recorded: no volume can be written. " + " ".join(one.condition.words for one in standing)
-    found[NO_VOLUME, ""] = words.strip() if nothing else None
+    words = Said.joined(
+        (N_("Nothing is recorded: no volume can be written."), *(one.condition.words for one in standing))
+    )
+    found[NO_VOLUME, ""] = words if nothing else None
     return found
 
 

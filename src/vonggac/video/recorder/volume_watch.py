@@ -19,7 +19,9 @@ from dataclasses import dataclass
 import sqlalchemy.exc
 
 from vonggac.core.backoff import BackOff
+from vonggac.core.i18n import N_
 from vonggac.core.log import RateLimit, get_logger
+from vonggac.core.said import Said
 from vonggac.video.models import GapReason
 from vonggac.video.recorder.disk import Disk
 from vonggac.video.recorder.recording_file import WriteFailed
@@ -165,8 +167,14 @@ class _Watched:
         if step_at is not None and (waits := time.monotonic() - step_at) > HANGS_S:
             return VolumeCondition(
                 VolumeState.HANGING,
-                f"The volume {self.volume.path} has not answered for {waits // 10 * 10:.0f} s. A disk that dies, or a "
-                "network disk whose server is away: look at dmesg.",
+                Said(
+                    N_(
+                        "The volume {path} has not answered for {seconds} s. A disk that dies, or a network disk whose "
+                        "server is away: look at dmesg."
+                    ),
+                    path=str(self.volume.path),
+                    seconds=int(waits // 10 * 10),
+                ),
                 total_bytes=told.total_bytes if told else 0,
             )
         return told
@@ -243,7 +251,7 @@ class _Watched:
             try:
                 self._welcome(self.volume, self._seen, self._step)
             except VolumeLost as error:
-                return VolumeCondition(VolumeState.MISSING, str(error))
+                return VolumeCondition(VolumeState.MISSING, Said.by(error))
             except OSError as error:
                 return self.volume.refused(error.errno)
             self._seen = True

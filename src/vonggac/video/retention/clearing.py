@@ -23,7 +23,9 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import Clock
 from vonggac.core.database import Database
 from vonggac.core.faults import clear_fault, raise_fault, standing_faults
+from vonggac.core.i18n import N_
 from vonggac.core.log import RateLimit, get_logger
+from vonggac.core.said import Said
 from vonggac.core.settings import StorageSettings
 from vonggac.video.archive import holds
 from vonggac.video.models import CameraStatus, Gap, GapReason, Volume
@@ -380,24 +382,44 @@ def read_archive(session: Session, settings: StorageSettings) -> Archive:
 
 
 def _held_words(held: int) -> str:
-    return (
-        f"Held recordings ({held / 1e9:.1f} GB) fill the disks and nothing else is left to delete: new recordings will "
-        "find no space. Add a volume, or release a hold (vonggac hold list)."
+    return Said(
+        N_(
+            "Held recordings ({size}) fill the disks and nothing else is left to delete: new recordings will find no "
+            "space. Add a volume, or release a hold (vonggac hold list)."
+        ),
+        size=f"{held / 1e9:.1f} GB",
     )
 
 
 def _stay_words(files: int, reason: str) -> str:
-    return (
-        f"{files} deleted recordings cannot be removed from the disk ({reason}) and keep their space. Nothing more is "
-        "deleted for room where they lie. Look at the owner of the files and at the disk."
+    return Said(
+        N_(
+            "{files} deleted recordings cannot be removed from the disk ({reason}) and keep their space. Nothing more "
+            "is deleted for room where they lie. Look at the owner of the files and at the disk."
+        ),
+        files=files,
+        reason=reason,
     )
 
 
 def _below_words(short: Sequence[ShortCamera]) -> str:
     worst = short[0]
-    cameras = f"{len(short)} cameras" if len(short) > 1 else "1 camera"
-    return (
-        f"Recordings of {cameras} were deleted before their minimum days, since the disks are too small. Worst is "
-        f"camera {worst.number}, {worst.name}: {worst.days} of {worst.minimum} days are kept. Add a volume, or lower "
-        "the minimum."
+    message = (
+        N_(
+            "Recordings of {cameras} cameras were deleted before their minimum days, since the disks are too small. "
+            "Worst is camera {number}, {name}: {days} of {minimum} days are kept. Add a volume, or lower the minimum."
+        )
+        if len(short) > 1
+        else N_(
+            "Recordings of {cameras} camera were deleted before their minimum days, since the disks are too small. "
+            "Worst is camera {number}, {name}: {days} of {minimum} days are kept. Add a volume, or lower the minimum."
+        )
+    )
+    return Said(
+        message,
+        cameras=len(short),
+        number=worst.number,
+        name=worst.name,
+        days=worst.days,
+        minimum=worst.minimum,
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from vonggac.core.clock import utc
+from vonggac.core.i18n import N_
+from vonggac.core.said import Said
 from vonggac.video.models import KeeperClock
 
 HOUR_US = 3_600_000_000
@@ -111,9 +113,14 @@ def doubt_words(state: ClockState) -> str:
     if state.before_us is None or state.until_us is None:
         return ""
     before, after, until = (
-        f"{utc(us):%Y-%m-%d %H:%M} UTC" for us in (state.before_us, state.until_us - DOUBT_US, state.until_us)
+        f"{utc(us):%Y-%m-%d %H:%M}" for us in (state.before_us, state.until_us - DOUBT_US, state.until_us)
     )
-    return (
-        f"The server's clock went from {before} to {after} at once. Nothing is deleted for its age until {until} by "
-        "this clock. If it is wrong, set it right before then; if it is right, nothing need be done."
+    return Said(
+        N_(
+            "The server's clock went from {before} to {after} UTC at once. Nothing is deleted for its age until {until} "
+            "UTC by this clock. If it is wrong, set it right before then; if it is right, nothing need be done."
+        ),
+        before=before,
+        after=after,
+        until=until,
     )

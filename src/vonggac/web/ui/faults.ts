@@ -8,6 +8,8 @@ export interface Fault {
   text: string;
   about: string;
   detail: string;
+  /** `en` where it is known in English only. */
+  detail_lang: string;
   since: string;
 }
 
@@ -28,6 +30,10 @@ export function showFaults(root: HTMLElement, faults: Fault[]): void {
     standing.delete(String(fault.id));
     put(item, "since", fault.since);
     put(item, "detail", fault.detail);
+    const detail = item.querySelector<HTMLElement>(".detail");
+    if (detail) {
+      detail.lang = fault.detail_lang;
+    }
     return item;
   });
   for (const gone of standing.values()) {
@@ -56,9 +62,6 @@ function put(item: HTMLElement, name: string, text: string): void {
   if (!element && text) {
     element = document.createElement("span");
     element.className = name;
-    if (name === "detail") {
-      element.setAttribute("lang", "en");
-    }
     item.append(" ", element);
   }
   if (element) {
