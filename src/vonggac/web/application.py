@@ -25,7 +25,7 @@ from vonggac.shell.headers import SecurityHeaders
 from vonggac.shell.stream import EventStream
 from vonggac.shell.templates import make_templates
 from vonggac.shell.visit import Shell
-from vonggac.web import account_pages, camera_list, health_pages, still_pages
+from vonggac.web import account_pages, camera_list, health_pages, still_pages, wall_pages
 from vonggac.web.figures import AnswersCounted, StreamCollector
 
 _HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ def make_application(
     bundle: Bundle | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`."""
-    packages = (pages, health_pages, account_pages, still_pages, camera_list)
+    packages = (pages, health_pages, account_pages, still_pages, camera_list, wall_pages)
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
     check_routes(application.routes)
