@@ -26,6 +26,8 @@ const REMEMBER_MS = 1_000;
 /** A recorder speaks every 5 s. */
 const OLD_AFTER_MS = 20_000;
 const DWELL_KEY = "vonggac.wall.dwell";
+/** Room for the list beside the tiles. */
+const ROOMY = matchMedia("(min-width: 1000px)");
 const TREE_KEY = "vonggac.wall.tree";
 
 export class WallPage {
@@ -61,7 +63,10 @@ export class WallPage {
       this.part<HTMLInputElement>("[data-search]"),
       this.part("[data-count]"),
       this.listing,
-      { pick: (camera) => this.board.pick(camera), pickUnit: (unit) => this.board.pickUnit(unit) },
+      {
+        pick: (camera) => this.picked(() => this.board.pick(camera)),
+        pickUnit: (unit) => this.picked(() => this.board.pickUnit(unit)),
+      },
     );
     this.tour = new Tour({
       count: () => (this.stops.length > 0 ? this.stops.length : this.board.pages),
@@ -78,9 +83,8 @@ export class WallPage {
       tour: (stops, dwellS) => this.startTour(stops, dwellS),
     }).listen(this.part("[data-save]"), this.part("[data-make-tour]"));
     this.listen();
-    const roomy = matchMedia("(min-width: 1000px)");
-    const usual = (): void => this.showTree(remembered(TREE_KEY) !== "closed" && roomy.matches && !this.bare);
-    roomy.addEventListener("change", usual);
+    const usual = (): void => this.showTree(remembered(TREE_KEY) !== "closed" && ROOMY.matches && !this.bare);
+    ROOMY.addEventListener("change", usual);
     usual();
     this.stream = new EventStream({ reload: () => this.soon(0), changed: (topic) => this.heard(topic) });
     setInterval(() => this.soon(0), REFRESH_MS);
@@ -341,10 +345,22 @@ export class WallPage {
   private anywhere(event: KeyboardEvent): void {
     const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
     const modal = document.querySelector("dialog[open]");
-    if (event.key === "/" && !typing && !modal && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (event.key === "Escape" && !modal && !ROOMY.matches && this.part("[data-side]").contains(document.activeElement)) {
+      this.showTree(false);
+      this.part("[data-toggle-tree]").focus();
+    } else if (event.key === "/" && !typing && !modal && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       this.showTree(true);
       this.part<HTMLInputElement>("[data-search]").select();
+    }
+  }
+
+  /** Somebody took something from the list: where the list lies over the tiles, it gives way. */
+  private picked(put: () => void): void {
+    put();
+    if (!ROOMY.matches) {
+      this.showTree(false);
+      this.board.focus();
     }
   }
 

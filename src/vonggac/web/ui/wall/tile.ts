@@ -141,15 +141,9 @@ export class WallTile {
       more = say("old", { age: age(this.player?.lagMs() ?? this.state.ageMs ?? 0) });
     }
     const name = say(`state_${kind}`);
-    this.stateText.textContent = name;
-    if (kind === "live") {
-      this.say("", "");
-    } else if (kind === "keyframes") {
-      this.say("", "");
-      this.stateText.textContent = words || name;
-    } else {
-      this.say(words || name, more);
-    }
+    const playing = kind === "live" || kind === "keyframes";
+    this.stateText.textContent = playing ? words || name : "";
+    this.say(playing ? "" : words || name, more);
     const { number, name: camera } = this.camera;
     this.label(say("tile_label", { tile: this.index + 1, number, camera, state: words || name }));
     this.menuButton.setAttribute("aria-label", say("menu_of", { number, camera }));
