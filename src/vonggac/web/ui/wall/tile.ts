@@ -24,7 +24,7 @@ export class WallTile {
   private readonly host = part("div", "picture");
   private readonly number = part("b", "number");
   private readonly name = part("span", "name");
-  private readonly sign = part("span", "sign");
+  private readonly sign = part("span", "lamp");
   private readonly stateText = part("span", "state-text");
   private readonly notice = part("p", "notice");
   private readonly noticeMain = part("strong", "notice-main");

@@ -273,7 +273,7 @@ function fill(item: HTMLElement, camera: Camera): void {
     const sign = document.createElement("span");
     const state = document.createElement("span");
     name.className = "tree-name";
-    sign.className = "sign";
+    sign.className = "lamp";
     sign.setAttribute("aria-hidden", "true");
     state.className = "unseen";
     item.append(number, name, sign, state);
