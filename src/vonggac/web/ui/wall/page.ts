@@ -80,7 +80,7 @@ export class WallPage {
       kept: (id, name) => this.kept(id, name),
       deleted: (name) => this.deleted(name),
       failed: () => this.board.desk.note(say("view_failed")),
-      tour: (stops, dwellS) => this.startTour(stops, dwellS),
+      tour: (stops, dwellS) => this.runTour(stops, dwellS),
     }).listen(this.part("[data-save]"), this.part("[data-make-tour]"));
     this.listen();
     const usual = (): void => this.showTree(remembered(TREE_KEY) !== "closed" && ROOMY.matches && !this.bare);
@@ -249,6 +249,14 @@ export class WallPage {
     this.changed = true;
     this.shown();
     this.board.desk.note(say("view_deleted", { view: name }));
+    this.board.focus();
+  }
+
+  /** A tour that is not saved: the address holds the stop that is shown. */
+  private runTour(stops: string[], dwellS: number): void {
+    this.viewId = null;
+    this.changed = true;
+    this.startTour(stops, dwellS);
     this.board.focus();
   }
 
