@@ -11,7 +11,6 @@ import httpx
 import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
 
 from vonggac.core.errors import VonggacError
 from vonggac.org.models import LoginSession

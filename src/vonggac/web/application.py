@@ -30,6 +30,7 @@ from vonggac.shell.visit import Shell
 from vonggac.web import (
     account_pages,
     activity_pages,
+    camera_list,
     camera_new,
     camera_pages,
     camera_pictures,
@@ -37,6 +38,7 @@ from vonggac.web import (
     playback_media,
     playback_times,
     still_pages,
+    wall_pages,
 )
 from vonggac.web.camera_checks import Checks
 from vonggac.web.figures import AnswersCounted, StreamCollector
@@ -80,6 +82,8 @@ def make_application(
         playback_media,
         playback_times,
         activity_pages,
+        camera_list,
+        wall_pages,
         camera_new,
         camera_pages,
         camera_pictures,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 
-import msgspec
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -13,6 +11,7 @@ from vonggac.core.text import fold
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, redirect
 from vonggac.video.health import STATE_WORDS, State, health_rows, storage, summary
+from vonggac.web.answers import packed_json
 from vonggac.web.fault_view import fault_lines
 from vonggac.web.health_view import Group, HealthView, Row, health_view
 
@@ -22,7 +21,6 @@ SORTS = ("unit", "trouble", "number", "name", "share", "lost", "rate")
 VIEWS = ("cards", "table")
 VIEW_COOKIE = "vonggac_view"
 _MEGABYTE = 1_000_000
-_GZIP_FROM = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,7 @@ async def health_page(visit: Visit) -> Response:
 @doors.get("/api/health", verb="health.view")
 async def health_json(visit: Visit) -> Response:
     """Return what the page shows, in the reader's words, as JSON."""
-    body = msgspec.json.encode(await _view(visit))
-    headers = {"content-type": "application/json", "vary": "Accept-Encoding, Accept-Language, Cookie"}
-    if len(body) > _GZIP_FROM and "gzip" in visit.request.headers.get("accept-encoding", ""):
-        # Holds no secret beside what a stranger could choose, so its length tells nothing (unlike a page with a token).
-        return Response(gzip.compress(body, 1), headers={**headers, "content-encoding": "gzip"})
-    return Response(body, headers=headers)
+    return packed_json(visit, await _view(visit))
 
 
 async def _view(visit: Visit) -> HealthView:

@@ -117,8 +117,8 @@ def doubt_words(state: ClockState) -> str:
     )
     return Said(
         N_(
-            "The server's clock went from {before} to {after} UTC at once. Nothing is deleted for its age until {until} "
-            "UTC by this clock. If it is wrong, set it right before then; if it is right, nothing need be done."
+            "The server's clock went from {before} to {after} UTC at once. Nothing is deleted for its age until "
+            "{until} UTC by this clock. If it is wrong, set it right before then; if it is right, nothing need be done."
         ),
         before=before,
         after=after,

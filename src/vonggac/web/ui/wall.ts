@@ -1,3 +1,8 @@
-// The wall: what moves on it.
+// The wall: live pictures of many cameras.
 
-export {};
+import { WallPage } from "./wall/page";
+
+const root = document.querySelector<HTMLElement>("[data-wall]");
+if (root) {
+  new WallPage(root);
+}
