@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from vonggac.core.errors import VonggacError
 from vonggac.org.models import LoginSession
-from vonggac.shell.doors import LOG_IN_FIRST, PUBLIC, VERBS, DoorRoute, Doors, SocketRoute, check_routes
+from vonggac.shell.doors import PUBLIC, VERBS, DoorRoute, Doors, SocketRoute, check_routes
 
 PUBLIC_ROUTES = {"/login", "/preferences", "/static/{name}"}
 """What anybody may see. A new one is added here on purpose, or not at all."""
@@ -61,15 +60,6 @@ def test_a_stranger_is_led_to_the_log_in_or_told_to(application: Any, client: An
                         assert answer.status_code == 401, path
 
     asyncio.run(walk())
-
-
-def test_a_stranger_s_socket_is_closed_with_the_reason(application: Any) -> None:
-    paths = [_path(route.path) for route in application.routes if isinstance(route, SocketRoute)]
-    assert paths
-    for path in paths:
-        with TestClient(application).websocket_connect(path) as socket:
-            said = [socket.receive() for _ in range(2)]
-        assert said[1] == {"type": "websocket.close", "code": LOG_IN_FIRST, "reason": ""}, path
 
 
 def test_an_account_without_verbs_gets_nowhere(application: Any, client: Any) -> None:

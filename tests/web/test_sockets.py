@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,13 +64,15 @@ async def served(application: Any) -> Any:
         listening.close()
 
 
-async def talk(address: str, word: str = "hello", cookie: str = "", origin: str | None = None) -> list[str] | int:
+async def talk(
+    address: str, word: str = "hello", cookie: str = "", origin: str | None = None, path: str = "/echo/"
+) -> list[str] | int:
     """Return what a socket says, or the status with which it is closed or refused."""
     headers = {"cookie": cookie} if cookie else {}
     if origin is not None:
         headers["origin"] = origin
     try:
-        async with asyncio.timeout(20), connect(f"ws://{address}/echo/{word}", additional_headers=headers) as socket:
+        async with asyncio.timeout(20), connect(f"ws://{address}{path}{word}", additional_headers=headers) as socket:
             said = [await socket.recv()]
             await socket.send(word)
             return [*map(str, said), str(await socket.recv())]
@@ -108,3 +111,14 @@ def cookies(client: Any) -> str:
 def test_a_socket_names_a_verb_that_there_is() -> None:
     with pytest.raises(ValueError, match="not one of"):
         SocketRoute("/x", echo, verb="live.veiw")
+
+
+def test_no_socket_of_the_house_opens_for_a_stranger(application: Any) -> None:
+    paths = [route.path for route in application.routes if isinstance(route, SocketRoute)]
+    assert paths
+
+    async def walk() -> list[Any]:
+        async with served(application) as address:
+            return [await talk(address, re.sub(r"\{[^}]+\}", "1", path), path="") for path in paths]
+
+    assert set(asyncio.run(walk())) == {4401}

@@ -339,9 +339,9 @@ def import_file(data: Path, as_json: bool, file: Path) -> None:
     The first line names the columns, in any order: name and url; where wanted unit, kind (overview, ptz, plate),
     latitude, longitude, sub_url, user, password, transport (tcp, udp), tls_fingerprint, onvif_url, and of the record
     place, owner, supplier, contract, guarantee_until, certificate, certificate_until, installed_on (days as
-    31/05/2027 or 2027-05-31), remarks. UTF-8. An empty unit is the root, an empty kind overview, an empty transport tcp. Within a
-    unit a name, and in the whole centre an address, may be given once. A column number, as `vonggac camera export`
-    writes it, is passed over.
+    31/05/2027 or 2027-05-31), remarks. UTF-8. An empty unit is the root, an empty kind overview, an empty transport
+    tcp. Within a unit a name, and in the whole centre an address, may be given once. A column number, as
+    `vonggac camera export` writes it, is passed over.
 
     \b
     Example:
