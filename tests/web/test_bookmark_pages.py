@@ -46,6 +46,8 @@ def test_bookmarks_are_made_listed_by_camera_and_interval_and_found_by_words(cli
         assert [one["note"] for one in await listed(client, "?q=xe+tai")] == ["Xe tải"]
         assert len(await listed(client)) == 2
         assert await listed(client, f"?camera=1&from={at + 5000}") == []
+        line = (await client.get(f"/api/timeline?camera=1&from={at - 1000}&to={at + 1000}", page=False)).json()
+        assert line["bookmarks"] == [one]
         for query, status in (("?from=gestern", 400), ("?to=-1", 400), (f"?to={'9' * 40}", 400), ("?camera=77", 404)):
             assert (await client.get(f"/api/bookmarks{query}", page=False)).status_code == status
 
