@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,17 +13,21 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
 from click.testing import Result
 
 from vonggac.cameras import service
+from vonggac.core.clock import microseconds, utc_now
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import Invalid, VonggacError
-from vonggac.sim import demo
+from vonggac.sim import demo, district
 from vonggac.sim.child import Child
+from vonggac.sim.demo_past import make_past
 from vonggac.sim.demo_registry import SimulatedCameras, add_units, match_cameras
 
 Vonggac = Callable[..., Result]
@@ -118,7 +123,7 @@ def test_a_demonstration_starts_serves_its_page_stops_and_starts_again(
     clips.mkdir()
     shutil.copy(clip("shop-person.mp4"), clips)
     command = [sys.executable, "-m", "vonggac", "demo", "--data", str(tmp_path / "demo")]
-    command += ["--cameras", "3", "--clips", str(clips)]
+    command += ["--cameras", "3", "--clips", str(clips), "--no-past"]
     ready = []
     for _start in range(2):
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -141,6 +146,37 @@ def test_a_demonstration_starts_serves_its_page_stops_and_starts_again(
     with folder.database().read() as session:
         assert [source.number for source in service.sources(session, folder.secret_box())] == [1, 2, 3]
     assert list((tmp_path / "demo" / "media").rglob("*.mp4"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_first_cameras_have_recordings_since_yesterday_and_the_archive_agrees(
+    tmp_path: Path, numbered_clip: Callable[..., Path], vonggac: Vonggac
+) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    shutil.copy(numbered_clip(width=320, height=180, fps=5, seconds=12, bits_per_second=60_000), clips)
+    folder, _ = demo.prepare(tmp_path / "demo")
+    assert matched(folder, simulated(count=2)) == 2
+    zone, now_us = ZoneInfo(folder.settings.centre.zone), microseconds(utc_now())
+    places = district.cameras(1)
+    said: list[str] = []
+    made = make_past(folder.database(), places, clips, zone, now_us, said.append)
+    assert made is not None
+    assert said == ["Making up what 1 cameras recorded since yesterday."]
+    yesterday = (datetime.now(zone) - timedelta(days=1)).date()
+    shown = vonggac("recordings", 1, "--from", f"{yesterday} 14:03", "--to", f"{yesterday} 14:04", "--json",
+                    "--data", folder.path)  # fmt: skip
+    assert json.loads(shown.stdout)["share"] == 1
+    account = vonggac("availability", "--camera", 1, "--day", str(yesterday), "--json", "--data", folder.path)
+    assert account.exit_code == 0, account.stderr
+    check = vonggac("archive", "check", "--data", folder.path)
+    assert check.stdout.endswith("Index and disk agree.\n")
+    # What is there is not made up again; a day later only what is missing.
+    assert make_past(folder.database(), places, clips, zone, now_us, said.append) is None
+    later = make_past(folder.database(), places, clips, zone, now_us + 2 * 3600 * 1_000_000, said.append)
+    assert later is not None
+    assert 110 <= later.recordings <= 130
 
 
 @pytest.mark.slow

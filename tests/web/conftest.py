@@ -262,7 +262,7 @@ class Client:
 @pytest.fixture
 def application(district: District) -> Any:
     """The application of the district in this process, with a bundle of empty files."""
-    scripts = {f"{name}.js": b"// scripts" for name in ("main", "wall", "playback", "camera")}
+    scripts = {f"{name}.js": b"// scripts" for name in ("main", "wall", "playback", "camera", "clips")}
     bundle = Bundle({**scripts, "style.css": b"* { color: red }" * 100, "icon.svg": b"<svg/>"})
     return make_application(
         district.folder.settings,

@@ -3,6 +3,7 @@
 vonggac.toml      settings                     keys/secret.key   encrypts stored secrets; back it up apart
 vonggac.db        the database (if SQLite)     media/            recordings (one volume; more by setting)
 run/              locks and sockets of the running roles
+clips/            clips that people asked for; each goes after a day
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class DataFolder:
     def media_paths(self) -> list[Path]:
         """The volumes' folders, absolute."""
         return [self.path / name for name in self.settings.storage.media]
+
+    @property
+    def clips_path(self) -> Path:
+        """Where clips lie until they are fetched: no volume of recordings."""
+        return self.path / "clips"
 
     def database(self, threads: int = 2) -> Database:
         """Connect to the database."""

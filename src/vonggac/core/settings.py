@@ -171,6 +171,21 @@ class StorageSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = 0
 
 
+class ClipSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Clips that people copy on the pages, kept in the folder `clips` of the data folder until they are fetched."""
+
+    keep_hours: Annotated[int, Meta(ge=1, le=720, description="Hours after which a clip is deleted.")] = 24
+    max_gb: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=10000,
+            description="What all clips together may take, in gigabytes. A clip beyond it is refused, and so is one "
+            "that would leave less free on its disk than `storage.reserve_mb`.",
+        ),
+    ] = 20.0
+
+
 class LogSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The log, on standard error."""
 
@@ -192,6 +207,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     recorder: RecorderSettings = RecorderSettings()
     storage: StorageSettings = StorageSettings()
+    clips: ClipSettings = ClipSettings()
     log: LogSettings = LogSettings()
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 import click
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from vonggac.core.supervisor import NAME as SUPERVISOR
 from vonggac.initialise import administrator, initialise
 from vonggac.sim import district
 from vonggac.sim.child import Child
+from vonggac.sim.demo_past import make_past
 from vonggac.sim.demo_registry import HOST, SimulatedCameras, add_units, match_cameras
 from vonggac.video.models import CameraStatus
 
@@ -97,7 +99,8 @@ class _Stopped(Exception):
     metavar="DIR",
     help="Play the H.264 clips (.mp4, .mkv) of this folder instead of the drawn scenes.",
 )
-def demo(data: Path, count: int, port: int | None, clips: Path | None) -> None:
+@click.option("--past/--no-past", default=True, show_default=True, help="Make up recordings since yesterday 00:00.")
+def demo(data: Path, count: int, port: int | None, clips: Path | None, past: bool) -> None:
     """Try it: a simulated Đức Trọng district and the centre that records it, on this machine only.
 
     Starts the simulated cameras and the centre, waits until every camera is being recorded, prints one line
@@ -105,7 +108,9 @@ def demo(data: Path, count: int, port: int | None, clips: Path | None) -> None:
     \b
       ready URL user=NAME password=WORD
 
-    and goes on until Ctrl-C. Everything listens on 127.0.0.1 only. The recordings take about 50 GB an hour with 102
+    and goes on until Ctrl-C. Everything listens on 127.0.0.1 only. So that there is something to play at once, the
+    first nine cameras get recordings since yesterday 00:00 at the first start: small pictures of the same scenes, 1.5
+    to 3 GB, made in some seconds; --no-past leaves them out. The recordings take about 50 GB an hour with 102
     cameras, and at one start at most half of the space that is free; then the oldest recordings are deleted.
     Delete the folder when you have seen enough.
 
@@ -116,10 +121,10 @@ def demo(data: Path, count: int, port: int | None, clips: Path | None) -> None:
       vonggac demo --clips ~/clips --data /tmp/demo
     """
     with contextlib.suppress(_Stopped), _stopping_on_signals():
-        run(data, count, port, clips)
+        run(data, count, port, clips, past=past)
 
 
-def run(data: Path, count: int, port: int | None, clips: Path | None) -> None:
+def run(data: Path, count: int, port: int | None, clips: Path | None, *, past: bool = True) -> None:
     """Run the demonstration until _Stopped is raised; VonggacError when something stands in its way."""
     started_us = microseconds(utc_now())
     web_port = choose_port(port)
@@ -139,6 +144,8 @@ def run(data: Path, count: int, port: int | None, clips: Path | None) -> None:
         with database.write() as session:
             add_units(session)
             keys = match_cameras(session, folder.secret_box(), simulated)
+        if past:
+            _make_past(folder, database, count, clips)
         _say(f"Starting the centre in {folder.path}; its log is {log}.")
         centre = running.enter_context(_centre(folder, web_port, log))
         children = (simulator, centre)
@@ -224,6 +231,18 @@ def _ready_simulator(simulator: Child, folder: DataFolder, state: DemoState, cou
     if port != state.camera_port:
         save(folder.path, DemoState(state.password, state.camera_password, port))
     return SimulatedCameras(ready["address"], CAMERA_USER, state.camera_password, count, bool(ready.get("sub_streams")))
+
+
+def _make_past(folder: DataFolder, database: Database, count: int, clips: Path | None) -> None:
+    zone, now_us = ZoneInfo(folder.settings.centre.zone), microseconds(utc_now())
+    try:
+        made = make_past(database, district.cameras(count), clips, zone, now_us, _say)
+    except OSError as error:
+        raise VonggacError(
+            f"Recordings of yesterday cannot be written: {error.strerror}. Leave them out: --no-past"
+        ) from error
+    if made is not None:
+        _say(f"{made.recordings} recordings, {made.size / 1e9:.1f} GB.")
 
 
 def _centre(folder: DataFolder, port: int, log: Path) -> Child:

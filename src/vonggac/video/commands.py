@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -25,14 +24,13 @@ from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import NotFound, VonggacError
 from vonggac.video.archive import footage
 from vonggac.video.archive.footage import Held, MediaStore, Selection, Stretch, Timeline
+from vonggac.video.clips import writing
+from vonggac.video.clips.writing import ClipWriter
 from vonggac.video.health import REASON_WORDS
 from vonggac.video.index import Interval
 from vonggac.video.models import GapReason, Recording, RecordingState
-from vonggac.video.mp4 import ClipPart, ClipPlan, plan_clip
-from vonggac.video.volumes import sync_directory
+from vonggac.video.mp4 import ClipPlan, ClipReport
 from vonggac.video.wording import lasting, local, moment_option, sized
-
-T = TypeVar("T")
 
 _STATES = {RecordingState.OPEN: "recording", RecordingState.COMPLETE: "complete", RecordingState.RECOVERED: "recovered"}
 
@@ -108,67 +106,40 @@ def clip(camera_named: str, from_text: str, to_text: str, output: Path, force: b
             before, after = footage.neighbours(session, camera.id, asked[1])
             raise NotFound(_nothing(camera, selection, before, after, zone))
     with _progress(hidden=as_json) as progress:
-        plan = _plan(store, selection)
-        write_file(plan, output, force=force, progress=progress)
-    missing = _missing(plan, selection)
+        planned = writing.plan(store, selection)
+        digest = write_file(planned, output, force=force, progress=progress)
+    missing = writing.missing(planned, selection)
     if as_json:
-        emit(_clip_data(camera, output, plan, missing, zone))
+        emit(_clip_data(camera, output, planned.report, digest, missing, zone))
     else:
-        _print_clip(output, plan, missing, zone)
+        _print_clip(output, planned.report, digest, missing, zone)
 
 
-def write_file(plan: ClipPlan, target: Path, *, force: bool, progress: Callable[[int, int], None]) -> None:
-    """Write a clip under a temporary name beside `target`, sync it, and give it its name: whole or not at all.
+def write_file(planned: ClipPlan, target: Path, *, force: bool, progress: Callable[[int, int], None]) -> bytes:
+    """Write a clip beside `target` under a temporary name and give it its name: whole or not at all.
 
-    `progress` is told the bytes written and their sum.
+    `progress` is told the bytes written and their sum. Returns the file's SHA-256.
     """
-    size = plan.report.size
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    size = planned.report.size
     try:
         if (free := shutil.disk_usage(target.parent).free) < size:
             raise OSError(errno.ENOSPC, f"{sized(size)} are needed and {sized(free)} free")
-        with unfinished.open("xb") as file, closing(plan.chunks()) as chunks:
-            written = 0
-            while chunk := _read(lambda: next(chunks, b"")):
-                file.write(chunk)
-                written += len(chunk)
-                progress(written, size)
-            file.flush()
-            os.fsync(file.fileno())
-        _refuse_target(target, force=force)  # someone may have been quicker
-        unfinished.replace(target)
+        with closing(ClipWriter(planned, target, target.with_name(f".{target.name}.{os.getpid()}.part"))) as writer:
+
+            def told() -> bool:
+                progress(writer.written, size)
+                return False
+
+            writer.go_on(told)
+            _refuse_target(target, force=force)  # someone may have been quicker
+            writer.finish()
+            return writer.sha256
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise VonggacError(
             f"{'No room for' if full else 'Not written:'} {target}: {error.strerror}. Nothing of it was kept."
             + (" Choose a place on another disk with -o." if full else "")
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # the file is whole; some network disks cannot sync a folder
-        sync_directory(target.parent)
-
-
-def _plan(store: MediaStore, selection: Selection) -> ClipPlan:
-    parts = (ClipPart(partial(store.open, one.held.recording), one.groups, one.start_us) for one in selection.stretches)
-    return _read(lambda: plan_clip(parts))
-
-
-def _read(work: Callable[[], T]) -> T:
-    """Do what reads recordings, and tell a fault of their disk from one of the disk that is written to."""
-    try:
-        return work()
-    except OSError as error:
-        raise VonggacError(f"A recording cannot be read: {error.strerror}. Look after its disk.") from error
-
-
-def _missing(plan: ClipPlan, selection: Selection) -> list[Interval]:
-    """Return what was asked for and is not in the clip, each with its reason."""
-    report, due = plan.report, selection.timeline
-    holes = [(due.due_from_us, min(report.start_us, due.due_until_us))]
-    holes += [(gap.start_us, gap.end_us) for gap in report.gaps]
-    holes.append((report.end_us, due.due_until_us))
-    return footage.explain([hole for hole in holes if hole[0] < hole[1]], selection.gaps)
 
 
 # Times and places as people write them.
@@ -263,10 +234,10 @@ def _print_timeline(camera: Camera, found: Timeline, selection: Selection | None
         click.echo(f"Another {lasting(found.expired_us)} had been recorded and were deleted when their time was over.")
 
 
-def _print_clip(target: Path, plan: ClipPlan, missing: list[Interval], zone: ZoneInfo) -> None:
-    report = plan.report
+def _print_clip(target: Path, report: ClipReport, digest: bytes, missing: list[Interval], zone: ZoneInfo) -> None:
     click.echo(f"Wrote {target}: {lasting(report.duration_us)}, {report.frames} pictures, {sized(report.size)}.")
     click.echo(f"It holds {local(report.start_us, zone, digits=3)} to {local(report.end_us, zone, digits=3)} ({zone}).")
+    click.echo(f"Its SHA-256 is {digest.hex()}.")
     if report.sound:
         click.echo("It has the sound that was recorded with its pictures.")
     if report.sound_left_out:
@@ -352,8 +323,9 @@ def _held_data(held: Held, zone: ZoneInfo, groups: dict[int, Stretch] | None) ->
     return shown
 
 
-def _clip_data(camera: Camera, target: Path, plan: ClipPlan, missing: list[Interval], zone: ZoneInfo) -> dict[str, Any]:
-    report = plan.report
+def _clip_data(
+    camera: Camera, target: Path, report: ClipReport, digest: bytes, missing: list[Interval], zone: ZoneInfo
+) -> dict[str, Any]:
     return {
         "path": target.resolve(),
         "camera": {"id": camera.id, "number": camera.number, "name": camera.name},
@@ -361,6 +333,7 @@ def _clip_data(camera: Camera, target: Path, plan: ClipPlan, missing: list[Inter
         "duration_us": report.duration_us,
         "pictures": report.frames,
         "size": report.size,
+        "sha256": digest.hex(),
         "damaged_groups": report.damaged_groups,
         "missing": [_gap_data(gap, zone) for gap in missing],
     }

@@ -326,6 +326,21 @@ def hour_sums(session: Session, from_hour_us: int) -> dict[uuid.UUID, HourSums]:
     return sums
 
 
+def add_to_hour(session: Session, camera_id: uuid.UUID, hour_us: int, recorded_us: int, size: int) -> None:
+    """Add to what an hour holds (or, below 0, take from it)."""
+    row = {"camera_id": camera_id, "hour_us": hour_us, "recorded_us": recorded_us, "size": size}
+    insert = _insert(session)(RecordedHour).values(row)
+    session.execute(
+        insert.on_conflict_do_update(
+            index_elements=["camera_id", "hour_us"],
+            set_={
+                "recorded_us": RecordedHour.recorded_us + insert.excluded.recorded_us,
+                "size": RecordedHour.size + insert.excluded.size,
+            },
+        )
+    )
+
+
 def replace_statuses(session: Session, recorder: str, rows: Sequence[dict[str, object]]) -> None:
     """Write what each camera does now (columns of CameraStatus) and announce it once."""
     if rows:
@@ -355,25 +370,11 @@ def _count(
             alone[hour] = alone.get(hour, 0) + part
     whole = max(1, end_us - start_us)
     for hour, part in split_by_hour(start_us, end_us):
-        _add_to_hour(session, camera_id, hour, sign * alone.get(hour, 0), sign * (size * part // whole))
+        add_to_hour(session, camera_id, hour, sign * alone.get(hour, 0), sign * (size * part // whole))
 
 
 def _span(start_us: int, end_us: int | None) -> Span:
     return start_us, start_us if end_us is None else end_us
-
-
-def _add_to_hour(session: Session, camera_id: uuid.UUID, hour_us: int, recorded_us: int, size: int) -> None:
-    row = {"camera_id": camera_id, "hour_us": hour_us, "recorded_us": recorded_us, "size": size}
-    insert = _insert(session)(RecordedHour).values(row)
-    session.execute(
-        insert.on_conflict_do_update(
-            index_elements=["camera_id", "hour_us"],
-            set_={
-                "recorded_us": RecordedHour.recorded_us + insert.excluded.recorded_us,
-                "size": RecordedHour.size + insert.excluded.size,
-            },
-        )
-    )
 
 
 def _upsert(session: Session, table: type[CameraStatus], rows: Sequence[dict[str, object]], keys: list[str]) -> None:

@@ -27,6 +27,8 @@ from vonggac.video.activity.camera_events import CameraEvents
 from vonggac.video.archive import hashing, reconciling
 from vonggac.video.archive.hashing import Hashing
 from vonggac.video.archive.reconciling import Reconciling
+from vonggac.video.clips import making
+from vonggac.video.clips.making import ClipMaking
 from vonggac.video.retention import clearing
 from vonggac.video.retention.clearing import Clearing
 from vonggac.video.still_taking import StillTaker
@@ -47,9 +49,11 @@ async def serve(context: RoleContext) -> None:
     account = AccountFigures(database, clock, ZoneInfo(context.folder.settings.centre.zone))
     registry.register(account)
     events = CameraEvents(database, clock, context.folder.secret_box(), registry)
+    clips = ClipMaking(database, context.folder.clips_path, context.folder.settings, clock, registry)
     jobs = (
         _Job("clearing", Clearing(database, storage, clock, registry).round, clearing.EVERY_S),
         _Job("stills", StillTaker(database, clock, registry).round, still_taking.EVERY_S),
+        _Job("clips", clips.round, making.EVERY_S),
         _Job("hashing", Hashing(database, clock, registry).round, hashing.EVERY_S),
         _Job("reconciling", Reconciling(database, clock).round, reconciling.EVERY_S),
         _Job("tidying", Tidying(database, clock, registry).round, tidying.EVERY_S),

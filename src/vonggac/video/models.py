@@ -250,3 +250,20 @@ class KeeperClock(Base):
     seen_us: Mapped[int] = mapped_column(sa.BigInteger)
     before_us: Mapped[int | None] = mapped_column(sa.BigInteger)
     until_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+
+class Bookmark(Base):
+    """A moment or an interval of a camera that somebody noted something about."""
+
+    __tablename__ = "bookmark"
+    __table_args__ = (sa.Index("ix_bookmark_camera_at", "camera_id", "at_us"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(Key, primary_key=True)
+    camera_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("camera.id"))
+    account_id: Mapped[uuid.UUID] = mapped_column(Key, sa.ForeignKey("account.id"), index=True)
+    at_us: Mapped[int] = mapped_column(sa.BigInteger)
+    to_us: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """Where the interval ends; None for a moment."""
+    note: Mapped[str] = mapped_column(sa.String(500))
+    note_folded: Mapped[str] = mapped_column(sa.Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)

@@ -30,10 +30,12 @@ from vonggac.shell.visit import Shell
 from vonggac.web import (
     account_pages,
     activity_pages,
+    bookmark_pages,
     camera_list,
     camera_new,
     camera_pages,
     camera_pictures,
+    clip_pages,
     health_pages,
     playback_media,
     playback_pages,
@@ -69,10 +71,12 @@ def make_application(
     clock: Clock | None = None,
     bundle: Bundle | None = None,
     open_box: Callable[[], SecretBox] | None = None,
+    clips: Path | None = None,
 ) -> Starlette:
     """Return the application of a centre; its shared parts lie in `application.state.shell`.
 
-    `open_box` returns what seals the passwords of cameras; without it none can be added or changed.
+    `open_box` returns what seals the passwords of cameras; without it none can be added or changed. `clips`: the folder
+    in which the keeper puts clips.
     """
     packages = (
         pages,
@@ -89,6 +93,8 @@ def make_application(
         camera_new,
         camera_pages,
         camera_pictures,
+        clip_pages,
+        bookmark_pages,
     )
     routes = [route for package in packages for route in package.doors.routes]
     application = Starlette(routes=routes)
@@ -106,6 +112,8 @@ def make_application(
     )
     # The menu leads to what there is.
     application.state.menu = {route.path for route in routes}
+    application.state.clips_folder = clips or Path("clips")
+    application.state.fetched = clip_pages.Fetched()
     application.state.wishes = still_pages.Wishes()
     application.state.playing = playback_media.Playing()
     application.state.live = relay = Relay(database, clock)

@@ -12,6 +12,7 @@ from vonggac.cameras.models import Camera
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, json_response
 from vonggac.shell.words import Words
+from vonggac.video import bookmarks
 from vonggac.video.archive import footage
 from vonggac.video.archive.footage import MediaStore
 from vonggac.video.health import REASON_WORDS
@@ -19,6 +20,7 @@ from vonggac.video.models import GapReason
 from vonggac.video.playback import timeline
 from vonggac.video.playback.marks import marks
 from vonggac.video.spans import Span
+from vonggac.web.bookmark_pages import bookmark_data
 from vonggac.web.camera_of import camera_of
 from vonggac.web.playback_asked import INDEX, VERB, asked_moment, asked_span, in_words
 from vonggac.web.playback_media import Playing
@@ -40,7 +42,7 @@ async def timeline_json(visit: Visit) -> Response:
 
     def read() -> dict[str, Any]:
         with visit.shell.database.read() as session:
-            return _timeline(session, visit.words, camera, span, wanted, now_us)
+            return _timeline(session, visit, camera, span, wanted, now_us)
 
     playing: Playing = visit.request.app.state.playing
     return json_response(await playing.disks.run(INDEX, read))
@@ -79,7 +81,8 @@ async def _camera(visit: Visit) -> Camera:
     return await camera_of(visit, VERB, named)
 
 
-def _timeline(session: Session, words: Words, camera: Camera, span: Span, cells: int, now_us: int) -> dict[str, Any]:
+def _timeline(session: Session, visit: Visit, camera: Camera, span: Span, cells: int, now_us: int) -> dict[str, Any]:
+    words = visit.words
     store = MediaStore.of(session)
     shown = timeline.overview(session, store, camera.id, span, cells, now_us)
     answer: dict[str, Any] = {
@@ -93,7 +96,7 @@ def _timeline(session: Session, words: Words, camera: Camera, span: Span, cells:
             for one in shown.missing
         ],
         "marks": _marks(session, store, camera, span, now_us),
-        "bookmarks": [],
+        "bookmarks": [bookmark_data(visit, one) for one in bookmarks.between(session, [camera.id], *span)],
     }
     if shown.shares is not None:
         answer["shares"] = shown.shares

@@ -32,7 +32,10 @@ def run(folder: DataFolder, name: str) -> int:
 async def serve(context: RoleContext) -> None:
     """Serve the pages of a centre until `context.stop` is set."""
     settings = context.folder.settings
-    application = make_application(settings, context.database, context.registry, open_box=context.folder.secret_box)
+    folder = context.folder
+    application = make_application(
+        settings, context.database, context.registry, open_box=folder.secret_box, clips=folder.clips_path
+    )
     with contextlib.closing(listen(settings.web.host, settings.web.port)) as listening:
         host, port = settings.web.host, int(listening.getsockname()[1])
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -29,6 +29,8 @@ NON_SYNC = 0x0101_0000
 
 FRAGMENT_HEAD = struct.Struct(">I4s I4sII I4s I4sII I4sIQ I4sIIiI")
 """`moof` up to the samples of its `trun`: moof, mfhd (§8.8.5), traf, tfhd (§8.8.7), tfdt (§8.8.12), trun (§8.8.8)."""
+DECODE_TIME_AT = 60
+"""Where in a fragment its base decode time stands (64 bits): all that changes where its pictures are shown later."""
 TFHD_FLAGS = 0x020000
 """default-base-is-moof: offsets count from the fragment itself, so that it may be moved as it is."""
 TFDT_VERSION_1 = 0x01000000

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from vonggac.core.i18n import N_
 from vonggac.video.mp4.boxes import box, file_type, movie_header, sound_track, video_track
 from vonggac.video.mp4.errors import ClipRefused, RecordingDamaged
 from vonggac.video.mp4.group_table import GroupEntry
@@ -168,7 +169,7 @@ class _Joiner:
 
     def join(self, part: ClipPart, file: BinaryIO) -> None:
         if not part.groups[0].key:
-            raise ClipRefused("A clip can only begin with a key frame; choose its beginning a little earlier.")
+            raise ClipRefused(N_("A clip can only begin with a key frame; choose its beginning a little earlier."))
         try:
             init = read_init(file)
         except RecordingDamaged:
@@ -196,7 +197,7 @@ class _Joiner:
     def finish(self) -> ClipPlan:
         tables = self.tables
         if not tables.frames:
-            raise ClipRefused("Nothing was recorded in this interval.")
+            raise ClipRefused(N_("Nothing was recorded in this interval."))
         size = len(self._head(0, large=True))  # offsets are as long whatever they are
         large = size + tables.payload > 0xFFFF_FFFF
         head = self._head(size if large else len(self._head(0, large=False)), large=large)
@@ -215,7 +216,9 @@ class _Joiner:
 
     def _accept(self, parameters: VideoParameters) -> None:
         if self.shapes and self.shapes[0].codec != parameters.codec:
-            raise ClipRefused("The camera changed its codec in this interval; cut one clip before and one after it.")
+            raise ClipRefused(
+                N_("The camera changed its codec in this interval; cut one clip before and one after it.")
+            )
         if parameters not in self.shapes:
             self.shapes.append(parameters)
 
@@ -227,7 +230,7 @@ class _Joiner:
         else:
             self._meet(_ticks(part_us - self.start_us) + time)
         if tables.frames + len(table.sizes) > MAX_SAMPLES:
-            raise ClipRefused("This interval is too long for one clip; cut it into several.")
+            raise ClipRefused(N_("This interval is too long for one clip; cut it into several."))
         sets = b""
         if init.sample_entry != self.entry:
             # Demuxers announce another sample entry, but parsers and some players look only at what stands between

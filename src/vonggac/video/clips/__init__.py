@@ -1,0 +1,1 @@
+"""Clips that people asked for on a page: made by the keeper, kept for a day, no recordings of the centre."""
