@@ -126,7 +126,7 @@ def test_a_camera_is_added_by_its_address_seen_and_recorded(
     page.wait_for_url("**/cameras/1?notice=added")
 
     expect(page.locator('[data-present="words"]')).to_have_text("Đang ghi", timeout=WAIT_MS)
-    expect(page.locator("[data-live] img")).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_function("document.querySelector('[data-watch] video')?.currentTime > 0", timeout=WAIT_MS)
     expect(page.locator("main")).to_contain_text("Đã hết bảo hành")
     database = folder.database(threads=1)
 

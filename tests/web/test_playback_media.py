@@ -21,6 +21,9 @@ from peers.footage import Footage
 from peers.stored_archive import SetClock
 from vonggac.shell.bundle import Bundle
 from vonggac.shell.models import LookRow
+from vonggac.video.activity import service as activity
+from vonggac.video.activity.models import Source
+from vonggac.video.activity.service import Episode
 from vonggac.video.models import GapReason, RecordingState
 from vonggac.video.volumes import MARKER
 from vonggac.web.application import make_application
@@ -326,3 +329,21 @@ def test_the_time_line_and_a_moment_are_told_in_milliseconds_and_in_the_readers_
         assert (await client.get("/api/moment?at=5", page=False)).status_code == 400
 
     run(client, work())
+
+
+def test_marks_are_what_was_noted_of_activity_and_none_are_told_of_a_month(client: Any, district: Any) -> None:
+    camera_id = district.cameras[VONGGAC_CAMERA]
+    begin_us = BEGIN_MS * 1000
+    with district.database.write() as session:
+        episode = Episode(camera_id, camera_id, Source.ONVIF, begin_us + SECOND, begin_us + 3 * SECOND, 1.0)
+        activity.note(session, [episode])
+
+    async def asked() -> list[Any]:
+        found = []
+        for before in (86_400_000, 30 * 86_400_000):
+            path = f"/api/timeline?camera=1&from={BEGIN_MS - before}&to={LAST_MS}"
+            found.append((await client.get(path, page=False)).json()["marks"])
+        return found
+
+    mark = {"from": BEGIN_MS + 1000, "to": BEGIN_MS + 3000, "score": 1.0, "source": "onvif"}
+    assert run(client, asked()) == [[mark], []]

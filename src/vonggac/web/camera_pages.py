@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
@@ -37,6 +38,7 @@ from vonggac.web.camera_form import (
 )
 from vonggac.web.camera_of import camera_of
 from vonggac.web.camera_view import CameraPage, ListRow, Present, camera_page, list_rows, present
+from vonggac.web.live.words import live_words
 
 doors = Doors()
 
@@ -153,7 +155,8 @@ async def one_camera_page(visit: Visit) -> Response:
 
     page = await shell.database.query(read)
     notice = NOTICES.get(visit.request.query_params.get("notice", ""), "")
-    return visit.page("camera.html", page=page, camera=camera, notice=notice)
+    said = msgspec.json.encode(live_words(visit.words)).decode()
+    return visit.page("camera.html", page=page, camera=camera, notice=notice, live_words=said)
 
 
 @doors.get("/api/cameras/{camera}/present", verb="camera.view")

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections import OrderedDict
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -16,13 +15,11 @@ from vonggac.cameras.models import Camera
 from vonggac.core.clock import MICROSECONDS, microseconds, utc
 from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import N_
-from vonggac.core.presence import RoleRow
 from vonggac.shell.doors import Doors
 from vonggac.shell.remember import Look, remember
 from vonggac.shell.visit import Visit, json_response, redirect
-from vonggac.video import stills
+from vonggac.video import live_client, stills
 from vonggac.video.live_client import LiveError, latest_key_frame
-from vonggac.video.models import CameraStatus
 from vonggac.video.stills import StillError
 from vonggac.web.camera_of import camera_of
 
@@ -137,19 +134,11 @@ async def _camera(visit: Visit, verb: str) -> Camera:
 
 
 async def _taken(visit: Visit, camera: Camera) -> Taken | None:
-    address = await visit.shell.database.query(_recorder_of, camera.id)
+    address = await visit.shell.database.query(live_client.address_of, camera.id)
     if not address:
         return None
     present: PresentPictures = visit.request.app.state.present_pictures
     return await present.get(camera.id, address, visit.shell.clock.now_us())
-
-
-def _recorder_of(session: Session, camera_id: uuid.UUID) -> str | None:
-    return session.scalar(
-        sa.select(RoleRow.address)
-        .join(CameraStatus, CameraStatus.recorder == RoleRow.name)
-        .where(CameraStatus.camera_id == camera_id, CameraStatus.state == "recording")
-    )
 
 
 def _jpeg(jpeg: bytes, taken_us: int) -> Response:

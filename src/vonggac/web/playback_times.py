@@ -13,6 +13,7 @@ from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, json_response
 from vonggac.shell.words import Words
 from vonggac.video import bookmarks
+from vonggac.video.activity import service as activity
 from vonggac.video.archive import footage
 from vonggac.video.archive.footage import MediaStore
 from vonggac.video.health import REASON_WORDS
@@ -28,6 +29,8 @@ from vonggac.web.playback_media import Playing
 doors = Doors()
 
 USUAL_CELLS = 1000
+MARKED_MOST_US = 3 * 86_400 * 1_000_000
+"""Of a longer interval marks are not told: thousands of them would be one."""
 
 
 @doors.get("/api/timeline", verb=VERB)
@@ -104,14 +107,21 @@ def _timeline(session: Session, visit: Visit, camera: Camera, span: Span, cells:
 
 
 def _marks(session: Session, store: MediaStore, camera: Camera, span: Span, now_us: int) -> list[dict[str, Any]]:
-    """Return where something may have moved: guessed from the sizes of groups, of an interval that is not too long."""
-    if span[1] - span[0] > timeline.MARKED_US:
+    """Return where something moved: as it was noted, and where nothing was, guessed from the sizes of groups.
+
+    The guess reads the tables of all groups, so it is made of short intervals only.
+    """
+    if span[1] - span[0] > MARKED_MOST_US:
         return []
+    noted = activity.between(session, [camera.id], *span)
+    if noted or span[1] - span[0] > timeline.MARKED_US:
+        return [_mark(one.start_us, one.end_us, one.score, one.source) for one in noted]
     selection = footage.select(session, store, camera.id, *span, now_us)
-    return [
-        {"from": one.start_us // 1000, "to": one.end_us // 1000, "score": one.score, "source": "sizes"}
-        for one in marks(selection.stretches)
-    ]
+    return [_mark(one.start_us, one.end_us, one.score, "sizes") for one in marks(selection.stretches)]
+
+
+def _mark(start_us: int, end_us: int, score: float, source: str) -> dict[str, Any]:
+    return {"from": start_us // 1000, "to": end_us // 1000, "score": score, "source": source}
 
 
 def _gap(words: Words, span: Span, reason: GapReason | None, detail: str) -> dict[str, Any]:

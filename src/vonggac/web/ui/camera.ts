@@ -28,7 +28,7 @@ each("[data-register]", (root) => {
 each("[data-camera]", (root) => {
   refresh = startPresent(root, stream);
 });
-each("[data-live]", (host) => startLive(host, stream));
+each("[data-watch]", startLive);
 each("[data-compare]", startCompare);
 each("[data-upload]", startUpload);
 each("[data-form]", startForm);

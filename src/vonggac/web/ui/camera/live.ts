@@ -1,8 +1,7 @@
 // The live picture of a camera's page.
 
-import { Stills } from "../stills";
-import type { EventStream } from "../stream";
+import { LiveTile } from "../live/tile";
 
-export function startLive(host: HTMLElement, stream: EventStream): void {
-  new Stills(host.parentElement ?? host, () => stream.end());
+export function startLive(host: HTMLElement): void {
+  new LiveTile(host, host.dataset.watch ?? "", { says: true }).start();
 }
