@@ -277,6 +277,22 @@ def parasol(canvas: Canvas, rng: Random, x: float, z: float, colour: Colour) -> 
         canvas.lit([Face(np.array([(x, 2.6, z), after, here]), tone)])
 
 
+def clock(canvas: Canvas, hour: str, x: float, top: float, z: float, tall: float = 1.0, *, post: bool = False) -> None:
+    """Draw a public clock of light-emitting diodes that faces the camera: whoever sees the picture can say the hour."""
+    digits = board(hour, (255, 74, 46), (18, 16, 18))
+    half = tall * digits.width / digits.height / 2
+    if post:
+        canvas.lit(box((x, 0, z + 0.1), (0.14, top, 0.14), (112, 116, 120)))
+    edge = tall * 0.07
+    for grown, picture in ((edge, None), (0.0, digits)):
+        left, right, high, low = x - half - grown, x + half + grown, top + grown, top - tall - grown
+        corners = [(left, high, z), (right, high, z), (right, low, z), (left, low, z)]
+        if picture is None:
+            canvas.flat(corners, (150, 154, 158))
+        else:
+            canvas.sign(picture, corners)
+
+
 def shade(canvas: Canvas, corners: Points, height: float) -> None:
     """Darken the ground where what stands on these corners (n, 2), so high, throws its shadow."""
     right, away = canvas.light.thrown(height)

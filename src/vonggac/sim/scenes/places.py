@@ -45,6 +45,7 @@ def street() -> Scene:
 
     def backdrop(canvas: Canvas) -> None:
         _town(canvas, Random(7), ((132, 178, 222), (222, 232, 236)))  # noqa: S311
+        buildings.clock(canvas, "09:20", -6.6, 5.4, 15.0, 0.9, post=True)
 
     return Scene("street", view, Light(), backdrop, tuple(_town_traffic(rng)))
 
@@ -65,6 +66,7 @@ def market() -> Scene:
         buildings.row_of_houses(canvas, chance, -1, -11.5, first=4, last=60)
         buildings.row_of_houses(canvas, chance, 1, 11.5, first=4, last=60)
         _market_hall(canvas)
+        buildings.clock(canvas, "06:40", 0.0, 8.1, 36.6, 1.3)
         for z in (24.0, 20.2, 16.4, 12.6, 8.8, 5.0):
             for x, roof in ((-8.4, (198, 62, 54)), (-4.9, (48, 104, 168)), (4.9, (52, 134, 92)), (8.4, (206, 130, 44))):
                 buildings.stall(canvas, chance, x + chance.uniform(-0.2, 0.2), z, roof)
@@ -104,6 +106,7 @@ def junction() -> Scene:
         for x in (-12.0, -24.0, 17.0, 29.0):
             buildings.tree(canvas, chance, x, 28.3, 4.8)
         _corners(canvas, chance)
+        buildings.clock(canvas, "16:10", 9.0, 6.2, 24.0, 1.2, post=True)
 
     def finish(image: Image.Image, canvas: Canvas, seen: list[tuple[Actor, Place]], share: float) -> None:
         signal = _signal(canvas, share)
@@ -130,6 +133,7 @@ def night() -> Scene:
         for x, z in lamps:
             overlays.pool_of_light(canvas, x, z)
             overlays.shine(canvas.image, canvas, glow, (x, 7.5, z), 3.2, (255, 206, 130))
+        buildings.clock(canvas, "21:30", 6.6, 5.4, 15.0, 0.9, post=True)
 
     def finish(image: Image.Image, canvas: Canvas, seen: list[tuple[Actor, Place]], share: float) -> None:
         for actor, place in seen:
@@ -200,6 +204,7 @@ def bank() -> Scene:
         for x in (-33.5, -28.0, -22.5, -17.0, -11.6, 11.6, 17.0, 22.5, 28.0, 33.5):
             buildings.house_ahead(canvas, chance, x, 17.6, 5.3)
         bank_front.draw(canvas)
+        buildings.clock(canvas, "14:45", 7.3, 5.65, 15.5, 1.1)
         for x in (-19.0, 14.0, 24.0):
             buildings.tree(canvas, chance, x, 12.0, 4.8)
         for index in range(7):
