@@ -82,6 +82,22 @@ def test_a_camera_whose_clock_is_wrong_by_years_is_logged_in_to_by_its_own_clock
     with_camera(OnvifCamera(clock_off=timedelta(days=-2000)), do)
 
 
+@pytest.mark.parametrize(("year", "month", "day"), [(9999, 12, 31), (1, 1, 1)])
+def test_a_camera_whose_clock_stands_at_the_end_of_the_calendar_is_logged_in_to_by_ours(
+    year: int, month: int, day: int
+) -> None:
+    point = PullPoint("http://192.0.2.1/onvif/device_service", KNOWN)
+    point.request(CLOCK.now_us(), 0)
+    says = (
+        f"<Envelope><Body><UTCDateTime><Time><Hour>23</Hour><Minute>59</Minute><Second>59</Second></Time><Date>"
+        f"<Year>{year}</Year><Month>{month}</Month><Day>{day}</Day></Date></UTCDateTime></Body></Envelope>"
+    )
+    point.answer(HttpResponse(200, [], says.encode()), CLOCK.now_us(), 0)
+    for seconds in (-2_000_000_000, 0, 2):  # the first: our own clock was set back by decades
+        assert b"UsernameToken" in point.request(CLOCK.now_us() + seconds * 1_000_000, 0).body
+    assert point.clock_offset_us == 0
+
+
 def test_a_camera_that_knows_no_services_is_asked_for_capabilities_and_another_host_in_them_counts_for_nothing() -> (
     None
 ):
@@ -194,6 +210,16 @@ def test_http_however_broken_raises_only_what_is_documented(data: bytes, headed:
         for at in range(0, len(whole), step):
             answer.take(whole[at : at + step])
         answer.take(b"")
+
+
+@pytest.mark.parametrize(
+    "head", [b"101 Switching Protocols\r\nUpgrade: websocket", b"200 OK\r\nUpgrade: h2c\r\nContent-Length: 3"]
+)
+def test_a_camera_that_wants_to_speak_another_protocol_is_not_followed(head: bytes) -> None:
+    answer = Answer()
+    with contextlib.suppress(OnvifError):
+        answer.take(b"HTTP/1.1 " + head + b"\r\nConnection: Upgrade\r\n\r\nabc")
+        assert answer.complete
 
 
 def message(topic: str, operation: str = "Changed", **data: str) -> Notification:

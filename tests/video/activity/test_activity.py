@@ -26,7 +26,7 @@ from vonggac.core.secrets import SecretBox
 from vonggac.sim import digest
 from vonggac.sim.onvif import OnvifCamera, OnvifServer
 from vonggac.video import activity
-from vonggac.video.activity import Activity, Episode, Source
+from vonggac.video.activity import Activity, Episode, Source, camera_events
 from vonggac.video.activity.camera_events import PACE_S, CameraEvents
 from vonggac.video.activity.notes import MOST, EpisodeNotes, EpisodeWriter
 from vonggac.video.activity.service import KEPT_US, LONGEST_US
@@ -268,5 +268,36 @@ def test_a_camera_that_always_has_something_to_say_is_not_asked_without_a_pause(
                     await asyncio.sleep(0.02)
             await events.close()
         assert all(after - before >= PACE_S for before, after in itertools.pairwise(asked))
+
+    asyncio.run(run())
+
+
+def test_a_fault_of_ours_with_one_camera_ends_neither_the_keeper_nor_the_following_of_others(
+    database: Database, one: uuid.UUID, other: uuid.UUID, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_events, "FAULT_PAUSE_S", 0.2)
+    faulty, healthy, asked = OnvifCamera(), OnvifCamera(), []
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        if b"POST /1/" in request.head:
+            asked.append(request)
+            raise ZeroDivisionError
+        return await exchange(request)
+
+    async def run() -> None:
+        async with OnvifServer({1: faulty, 2: healthy}) as server:
+            with database.write() as session:
+                for number, camera_id in ((1, one), (2, other)):
+                    session.get_one(Camera, camera_id).onvif_url = server.address(number)
+            events = CameraEvents(database, SystemClock(), box, CollectorRegistry(), send=send)
+            async with asyncio.timeout(60):
+                while len(asked) < 3 or not healthy.subscriptions:
+                    await events.round()
+                    await asyncio.sleep(0.02)
+                healthy.move(True)
+                while not rows(database):
+                    await events.round()
+                    await asyncio.sleep(0.02)
+            await events.close()
 
     asyncio.run(run())

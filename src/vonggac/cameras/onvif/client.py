@@ -73,7 +73,7 @@ class Answer:
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # the second one is no kind of the first
             if not self.complete:
                 raise OnvifError(Reason.PROTOCOL, "The camera's answer is no HTTP.") from None
 

@@ -174,9 +174,10 @@ def camera_time_us(body: Element) -> int | None:
         year, month, date = (int(day.word(name)) for name in ("Year", "Month", "Day"))
         hour, minute, second = (int(time.word(name)) for name in ("Hour", "Minute", "Second"))
         moment = datetime(year, month, date, hour, minute, min(second, 59), tzinfo=UTC)  # a leap second is the 60th
-        return int(moment.timestamp()) * 1_000_000
     except (ValueError, OverflowError):
         return None
+    # At either end of the calendar the next second, or the one before, could not be written any more.
+    return int(moment.timestamp()) * 1_000_000 if 1970 <= year < 9999 else None
 
 
 def events_address(body: Element) -> str:

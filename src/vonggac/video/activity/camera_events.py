@@ -39,6 +39,9 @@ QUIET_US = 6_000_000
 FIRST_PAUSE_S, MOST_PAUSE_S = 2.0, 300.0
 PACE_S = 0.5
 """A camera is asked at most so often, however fast it answers."""
+LOCK_PAUSE_S = 60.0
+"""Least pause after a refused password: a camera that locks itself would lock the recorder out, too."""
+FAULT_PAUSE_S = 600.0
 LEAVE_S = 2.0
 """So long cameras have to hear that we leave."""
 SCORE = 1.0
@@ -51,6 +54,8 @@ class _Followed:
     source: OnvifSource
     task: asyncio.Task[None]
     writer: EpisodeWriter
+    again_s: float | None = None
+    """When one that was ended by a fault of ours is begun anew."""
 
 
 class CameraEvents:
@@ -86,10 +91,24 @@ class CameraEvents:
             await self._set_sources(await self._database.query(cameras.onvif_sources, self._box))
             self._looked_ns = self._clock.monotonic_ns()
         self._listening.set(len(self._heard))
-        for one in self._followed.values():
-            if one.task.done():
-                one.task.result()  # it goes on for ever: what ended it is a fault of ours, and is not kept quiet
+        self._look_after()
         await self._write()
+
+    def _look_after(self) -> None:
+        """Write down what ended the following of a camera, a fault of ours, and begin it anew after a while.
+
+        It must not end the keeper, whose other jobs keep the disks from filling.
+        """
+        for key, one in list(self._followed.items()):
+            if not one.task.done():
+                continue
+            if one.again_s is None:
+                one.again_s = self._seconds() + FAULT_PAUSE_S
+                get_logger().error(
+                    "following what a camera tells failed", camera=one.source.number, exc_info=one.task.exception()
+                )
+            elif self._seconds() >= one.again_s:
+                self._follow_anew(key, one.source)
 
     async def _write(self) -> None:
         # What the database does not take stays, and is asked for again.
@@ -110,9 +129,12 @@ class CameraEvents:
         await self._stop([key for key, one in self._followed.items() if wanted.get(key) != one.source])
         for key, source in wanted.items():
             if key not in self._followed:
-                writer = EpisodeWriter(source.id, source.unit_id, Source.ONVIF, self._notes)
-                task = asyncio.create_task(self._follow(source, writer), name=f"events of camera {source.number}")
-                self._followed[key] = _Followed(source, task, writer)
+                self._follow_anew(key, source)
+
+    def _follow_anew(self, key: uuid.UUID, source: OnvifSource) -> None:
+        writer = EpisodeWriter(source.id, source.unit_id, Source.ONVIF, self._notes)
+        task = asyncio.create_task(self._follow(source, writer), name=f"events of camera {source.number}")
+        self._followed[key] = _Followed(source, task, writer)
 
     async def _stop(self, keys: list[uuid.UUID]) -> None:
         leaving = [self._followed.pop(key) for key in keys]
