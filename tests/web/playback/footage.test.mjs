@@ -57,6 +57,34 @@ function shelf(again = Number.POSITIVE_INFINITY) {
   return { made, time, segment };
 }
 
+test("a segment that two playlists name with different queries is one, and going back passes it", () => {
+  const list = (query, first, count) =>
+    `#EXT-X-MAP:URI="recording/7.mp4${query}",BYTERANGE="700@0"\n` +
+    `#EXT-X-PROGRAM-DATE-TIME:${new Date(AT + first * 2000).toISOString()}\n` +
+    Array.from({ length: count }, (_, place) => `#EXTINF:2.000000,\nkey/7/${first + place}.m4s${query}\n`).join("");
+  const address = "https://centre.test/playback/abc/playlist.m3u8";
+  const shelf = new Shelf(600_000, 6, () => 0);
+  // A run that is not the first of its playlist is told later by a shift; in the next playlist it is the first.
+  shelf.put(AT - 590_000, AT + 10_000, readPlaylist(list("?shift=90", 0, 6), address), true, 0);
+  shelf.put(AT + 10_000, AT + 610_000, readPlaylist(list("", 5, 4), address), true, 0);
+  assert.equal(shelf.size, 9);
+  const passed = [];
+  for (let one = shelf.at(AT + 17_000); one && passed.length < 20; one = shelf.before(one)) {
+    passed.push((one.fromMs - AT) / 2000);
+  }
+  assert.deepEqual(passed, [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+});
+
+test("going back arrives also where two segments begin at the same moment", () => {
+  const { made, segment } = shelf();
+  made.clear();
+  made.put(0, 600_000, [segment(0, 2000), { ...segment(0, 1000), uri: "twin" }, segment(2000, 4000)], true, 0);
+  const last = made.at(3000);
+  const before = last && made.before(last);
+  assert.equal(before?.fromMs, 0);
+  assert.equal(before && made.before(before), null);
+});
+
 test("moments lead to their segments, a gap to none, a hole too small to be one to the segment before it", () => {
   const { made } = shelf();
   assert.equal(made.at(0)?.fromMs, 0);

@@ -68,7 +68,7 @@ export function same(one: Source, other: Source): boolean {
   return one.uri === other.uri && one.range?.[0] === other.range?.[0] && one.range?.[1] === other.range?.[1];
 }
 
-/** What names a segment: no other has it. */
+/** What names a segment, in whichever playlist it stands: each asks with its own query for the same pictures. */
 export function key(segment: Segment): string {
-  return `${segment.uri} ${segment.range?.[0] ?? ""}`;
+  return `${segment.uri.replace(/\?.*$/, "")} ${segment.range?.[0] ?? ""}`;
 }

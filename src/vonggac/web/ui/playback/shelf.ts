@@ -72,8 +72,13 @@ export class Shelf {
     return this.next(segment.fromMs);
   }
 
+  /** The segment before one: it begins earlier, so that whoever goes back step by step arrives. */
   before(segment: Segment): Segment | null {
-    return this.segments[this.place(segment.fromMs) - 1] ?? null;
+    let place = this.place(segment.fromMs);
+    while (place >= 0 && (this.segments[place]?.fromMs ?? 0) >= segment.fromMs) {
+      place -= 1;
+    }
+    return this.segments[place] ?? null;
   }
 
   /** The first segment that begins after a moment. */

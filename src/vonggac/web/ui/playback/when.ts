@@ -23,6 +23,8 @@ interface Time {
   minute: number;
   second: number;
   ms: number;
+  /** Days after the one that is named: midnight, as people say it, ends a day. */
+  daysLater: number;
 }
 
 /** Read a moment. A time without a day is on the day that is shown (`shownMs`), or on the last day it has been. */
@@ -52,7 +54,7 @@ export function readWhen(text: string, nowMs: number, shownMs: number, zone: Zon
   if (rest.replace(/\b(luc|vao|at|on|ngay)\b/g, "").trim() || (!time && !date && days === null) || (date && days !== null)) {
     return { problem: "unreadable" };
   }
-  return place(time?.time ?? { hour: 0, minute: 0, second: 0, ms: 0 }, date?.date ?? null, days, nowMs, shownMs, zone);
+  return place(time?.time ?? { hour: 0, minute: 0, second: 0, ms: 0, daysLater: 0 }, date?.date ?? null, days, nowMs, shownMs, zone);
 }
 
 function readRelative(text: string, nowMs: number, shownMs: number): number | null {
@@ -100,18 +102,22 @@ function readTime(text: string): { time: Time; rest: string } | null {
     return null;
   }
   let hour = Number(found[1]);
+  let daysLater = 0;
   let rest = text.replace(found[0], " ");
   const half = /\b(am|pm|sang|trua|chieu|toi|dem)\b/.exec(rest);
   if (half) {
     rest = rest.replace(half[0], " ");
-    if (/pm|trua|chieu|toi|dem/.test(half[0]) && hour >= (half[0] === "trua" ? 1 : half[0] === "dem" ? 6 : 0)) {
+    if (hour === 12 && /toi|dem/.test(half[0])) {
+      hour = 0;
+      daysLater = 1;
+    } else if (/pm|trua|chieu|toi|dem/.test(half[0]) && hour >= (half[0] === "trua" ? 1 : half[0] === "dem" ? 6 : 0)) {
       hour += hour < 12 && !(half[0] === "trua" && hour > 3) ? 12 : 0;
     } else if (half[0] === "am" && hour === 12) {
       hour = 0;
     }
   }
   const ms = Number((found[4] ?? "").padEnd(3, "0"));
-  return { time: { hour, minute: Number(found[2] || 0), second: Number(found[3] || 0), ms }, rest };
+  return { time: { hour, minute: Number(found[2] || 0), second: Number(found[3] || 0), ms, daysLater }, rest };
 }
 
 function place(
@@ -133,11 +139,12 @@ function place(
   if (!exists(at)) {
     return { problem: "no-such-day" };
   }
-  let ms = zone.moment(at) + time.ms;
+  const day = at.day + time.daysLater;
+  let ms = zone.moment({ ...at, day }) + time.ms;
   if (ms > nowMs + LATER_THAN_NOW_MS && date?.year === null) {
-    ms = zone.moment({ ...at, year: at.year - 1 }) + time.ms;
+    ms = zone.moment({ ...at, day, year: at.year - 1 }) + time.ms;
   } else if (ms > nowMs + LATER_THAN_NOW_MS && !date && days === null) {
-    ms = zone.moment({ ...at, day: at.day - 1 }) + time.ms;
+    ms = zone.moment({ ...at, day: day - 1 }) + time.ms;
   }
   return ms > nowMs + LATER_THAN_NOW_MS ? { problem: "future" } : { ms };
 }
