@@ -47,7 +47,7 @@ def numbers(page: Page) -> list[str]:
 def test_it_is_found_from_the_health_page_and_shown_under_it(logged_in: Page, watch: Any) -> None:
     logged_in.get_by_role("link", name="Thời gian ghi hình").click()
     logged_in.wait_for_url("**/health/account")
-    expect(logged_in.locator("nav.main a")).to_have_attribute("aria-current", "true")
+    expect(logged_in.locator("nav.main a[aria-current]")).to_have_attribute("aria-current", "true")
     expect(logged_in.locator("nav.tabs [aria-current]")).to_have_text("Thời gian ghi hình")
     assert watch.complaints == []
 

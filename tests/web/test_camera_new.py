@@ -124,7 +124,7 @@ def test_only_rtsp_addresses_are_opened_and_wrong_ones_are_named_by_field(client
         "": "Hãy nhập địa chỉ luồng hình của camera.",
         "http://192.0.2.1/": "Địa chỉ phải bắt đầu bằng rtsp://",
         "file:///etc/passwd": "Địa chỉ phải bắt đầu bằng rtsp://",
-        "rtsp://": "Địa chỉ không có máy và cổng hợp lệ",
+        "rtsp://": "Địa chỉ không có máy chủ và cổng dùng được",
         "rtsp://192.0.2.1:0/": "Cổng trong địa chỉ phải từ 1 đến 65535.",
         "rtsp://192.0.2.1/a\r\nTEARDOWN b": "dấu cách hoặc ký tự không in được",
         "rtsp://192.0.2.1/stream": "đã thuộc về camera",

@@ -122,7 +122,7 @@ def test_cameras_are_sorted_by_trouble_and_back_by_unit(logged_in: Page, distric
 def test_language_and_theme_are_switched_and_kept(logged_in: Page, watch: Any) -> None:
     assert logged_in.locator("html").get_attribute("lang") == "vi"
     logged_in.click('button[value="en"]')
-    expect_text(logged_in.locator("nav.main a"), "Health")
+    expect_text(logged_in.locator("nav.main a[aria-current]"), "Health")
     grounds = []
     for theme in ("light", "dim", "dark"):
         logged_in.click(f'button[value="{theme}"]')
@@ -130,7 +130,7 @@ def test_language_and_theme_are_switched_and_kept(logged_in: Page, watch: Any) -
         grounds.append(logged_in.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(set(grounds)) == 3
     logged_in.reload()
-    expect_text(logged_in.locator("nav.main a"), "Health")
+    expect_text(logged_in.locator("nav.main a[aria-current]"), "Health")
     assert watch.complaints == []
 
 

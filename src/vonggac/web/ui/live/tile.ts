@@ -172,9 +172,14 @@ export class LiveTile {
 
   private hangUp(): void {
     clearTimeout(this.retryTimer);
-    if (this.socket) {
-      this.socket.onmessage = this.socket.onclose = null;
-      this.socket.close();
+    const socket = this.socket;
+    if (socket) {
+      socket.onmessage = socket.onclose = null;
+      if (socket.readyState === WebSocket.CONNECTING) {
+        socket.onopen = () => socket.close(); // closed before it is open, browsers call it a failure
+      } else {
+        socket.close();
+      }
       this.socket = null;
     }
     this.next?.close();
