@@ -389,6 +389,18 @@ def test_single_keys_can_be_switched_off(opened: Callable[..., Page]) -> None:
     assert number_shown(page, 1) == picture_at(30)
 
 
+def test_keys_still_work_after_a_speed_was_chosen_by_hand(opened: Callable[..., Page]) -> None:
+    page = opened("1", 30)
+    expect_number(page, 1, picture_at(30))
+    page.get_by_text("2×", exact=True).click()
+    page.keyboard.press(".")
+    expect_number(page, 1, picture_at(30) + 1)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="4×")).to_be_checked()
+    page.keyboard.press("Space")
+    expect(page.locator('.play[data-state="pause"]')).to_have_count(1)
+
+
 def test_a_bookmark_is_set_with_a_note_and_stands_in_the_list(opened: Callable[..., Page], watch: Any) -> None:
     page = opened("1", 72.5)
     expect_number(page, 1, picture_at(72.5))

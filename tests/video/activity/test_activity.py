@@ -301,3 +301,59 @@ def test_a_fault_of_ours_with_one_camera_ends_neither_the_keeper_nor_the_followi
             await events.close()
 
     asyncio.run(run())
+
+
+def test_a_camera_that_refuses_every_pull_is_left_in_order_and_asked_ever_more_seldom(
+    database: Database, one: uuid.UUID, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_events, "FIRST_PAUSE_S", 0.05)
+    camera, subscribed = OnvifCamera(), []
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        if b"<PullMessages" in request.body:
+            return HttpResponse(404, [], b"")
+        if b"<CreatePullPointSubscription" in request.body:
+            assert camera.subscriptions == {}, "the one before it was given back"
+            subscribed.append(asyncio.get_running_loop().time())
+        return await exchange(request)
+
+    async def run() -> None:
+        async with OnvifServer({1: camera}) as server:
+            with database.write() as session:
+                session.execute(sa.update(Camera).values(onvif_url=server.address(1)))
+            events = CameraEvents(database, SystemClock(), box, CollectorRegistry(), send=send)
+            async with asyncio.timeout(60):
+                while len(subscribed) < 6:
+                    await events.round()
+                    await asyncio.sleep(0.02)
+            await events.close()
+
+    asyncio.run(run())
+    assert subscribed[-1] - subscribed[-2] >= 0.05 * 2**4 / 2
+
+
+def test_a_camera_that_takes_no_password_is_not_asked_until_it_locks_itself(
+    database: Database, one: uuid.UUID, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_events, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(camera_events, "LOCK_PAUSE_S", 0.6)
+    camera, began = OnvifCamera(), []
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        if b"<GetSystemDateAndTime" in request.body:
+            began.append(asyncio.get_running_loop().time())
+        return await exchange(request)
+
+    async def run() -> None:
+        async with OnvifServer({1: camera}, credentials=digest.Credentials("admin", "secret")) as server:
+            with database.write() as session:
+                session.execute(sa.update(Camera).values(onvif_url=server.address(1), secret=None))
+            events = CameraEvents(database, SystemClock(), box, CollectorRegistry(), send=send)
+            async with asyncio.timeout(60):
+                while len(began) < 3:
+                    await events.round()
+                    await asyncio.sleep(0.02)
+            await events.close()
+
+    asyncio.run(run())
+    assert all(after - before >= 0.6 for before, after in itertools.pairwise(began))

@@ -12,6 +12,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy.exc import OperationalError
@@ -20,7 +21,7 @@ from vonggac.cameras import service as cameras
 from vonggac.cameras.onvif.client import exchange
 from vonggac.cameras.onvif.errors import OnvifError, Reason
 from vonggac.cameras.onvif.motion import MotionState
-from vonggac.cameras.onvif.pull_point import HttpRequest, HttpResponse, PullPoint
+from vonggac.cameras.onvif.pull_point import HttpRequest, HttpResponse, PullPoint, Step
 from vonggac.cameras.service import OnvifSource
 from vonggac.core.backoff import BackOff
 from vonggac.core.clock import Clock
@@ -162,10 +163,12 @@ class CameraEvents:
                         detail=str(error),
                         held_back=held,
                     )
+                unauthorised = error.reason is Reason.UNAUTHORISED
             finally:
                 self._heard.discard(source.id)
                 writer.end()
-            await asyncio.sleep(back_off.next())
+            least_s = LOCK_PAUSE_S * random.uniform(1, 1.5) if unauthorised else 0.0  # noqa: S311 (jitter)
+            await asyncio.sleep(max(back_off.next(), least_s))
 
     async def _listen(self, source: OnvifSource, writer: EpisodeWriter, back_off: BackOff) -> None:
         point, state = PullPoint(source.url, source.credentials), MotionState()
@@ -174,10 +177,12 @@ class CameraEvents:
             while True:
                 asked_s = self._seconds()
                 request = point.request(self._clock.now_us(), asked_s)
-                said = point.answer(await self._send(request), self._clock.now_us(), self._seconds())
+                step, response = point.step, await self._send(request)
+                said = point.answer(response, self._clock.now_us(), self._seconds())
                 if point.subscribed:
                     self._heard.add(source.id)
-                    back_off.reset()
+                if step is Step.PULL and response.status == HTTPStatus.OK:
+                    back_off.reset()  # not before: some let themselves be subscribed to, and refuse every pull
                 self._told.inc(len(said))
                 state.take(said, self._seconds())
                 now_us = self._clock.now_us()
@@ -195,8 +200,9 @@ class CameraEvents:
                         writer.end()
                 if point.subscribed and self._seconds() - asked_s < PACE_S:
                     await asyncio.sleep(PACE_S)  # some do not wait for something to happen, and some never stop
-        except asyncio.CancelledError:
-            await self._leave(point)
+        except (asyncio.CancelledError, OnvifError) as error:
+            if not (isinstance(error, OnvifError) and error.reason is Reason.GONE):
+                await self._leave(point)
             raise
 
     async def _leave(self, point: PullPoint) -> None:

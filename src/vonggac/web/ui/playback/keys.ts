@@ -44,6 +44,10 @@ function busy(event: KeyboardEvent): boolean {
   if (target.matches("select, textarea") || target.isContentEditable) {
     return true;
   }
+  if (target instanceof HTMLInputElement && target.type === "radio") {
+    // A speed that was chosen keeps the focus: only the arrows are its own.
+    return event.key.startsWith("Arrow") || (event.key === " " && !target.checked);
+  }
   if (target instanceof HTMLInputElement) {
     return target.type !== "checkbox" || event.key === " ";
   }
