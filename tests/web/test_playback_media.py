@@ -223,6 +223,9 @@ def test_times_that_cannot_be_used_and_intervals_without_pictures_are_refused_in
         answer = run(client, client.get(f"/playback/1/{name}.m3u8?{query}", page=False))
         assert (answer.status_code, answer.json()["error"]) == (status, error)
         assert answer.json()["words"]
+    # A page that says so gets nothing for nothing, and other errors as before.
+    answer = run(client, client.get(f"/playback/1/playlist.m3u8?{query}&empty=1", page=False))
+    assert answer.status_code == (204 if status == 404 else status)
 
 
 def test_a_playlist_is_compressed_where_that_is_wanted_and_says_its_codecs_in_the_master(

@@ -45,6 +45,7 @@ from vonggac.web.ranges import NotSatisfiable, asked_range
 doors = Doors()
 
 VIDEO_TYPE = "video/mp4"
+NOTHING_RECORDED = "nothing_recorded"
 DECODING = "decoding"
 """Where in `Disks` stills are decoded."""
 STILLS_AT_ONCE = 2
@@ -66,9 +67,17 @@ class Playing:
 @doors.get("/playback/{camera}/playlist.m3u8", verb=VERB)
 @in_words
 async def playlist_of_camera(visit: Visit) -> Response:
-    """Return what is recorded of a camera in an interval as a playlist; `keys=1`: its key frames alone."""
+    """Return what is recorded of a camera in an interval as a playlist; `keys=1`: its key frames alone.
+
+    `empty=1`: an interval without pictures is no error (status 204); a browser notes each error in its console.
+    """
     keys = asked_flag(visit, "keys")
-    listed, growing = await _listed(visit, keys=keys)
+    try:
+        listed, growing = await _listed(visit, keys=keys)
+    except Refused as refused:
+        if refused.name == NOTHING_RECORDED and asked_flag(visit, "empty"):
+            return Response(status_code=204, headers=_NEVER_KEPT)
+        raise
     text = playlist.playlist(listed, growing=growing, keys=keys, sound=asked_flag(visit, "sound"))
     return _playlist(visit, text)
 
@@ -174,7 +183,7 @@ async def _listed(visit: Visit, *, keys: bool) -> tuple[list[Segment], bool]:
 
     listed = await _playing(visit).disks.run(INDEX, read)
     if not listed:
-        raise Refused(404, "nothing_recorded", NOT_YET if from_us >= now_us else NOTHING)
+        raise Refused(404, NOTHING_RECORDED, NOT_YET if from_us >= now_us else NOTHING)
     return listed, growing
 
 
@@ -205,7 +214,7 @@ async def _held(visit: Visit, camera_id: uuid.UUID, at_us: int) -> tuple[Held, M
 
     held, store = await _playing(visit).disks.run(INDEX, read)
     if held is None:
-        raise Refused(404, "nothing_recorded", NOT_YET if at_us >= now_us else NOTHING)
+        raise Refused(404, NOTHING_RECORDED, NOT_YET if at_us >= now_us else NOTHING)
     return held, store
 
 

@@ -303,16 +303,9 @@ export class Feed {
     const shelf = this.shelves[mode];
     const [from, to] = shelf.window(ms);
     const keys = mode === "keys" ? "&keys=1" : "";
-    const path = `/playback/${this.camera}/playlist.m3u8?from=${from}&to=${to}${keys}`;
-    let text = "";
-    try {
-      text = await (await ask(path, this.abort.signal)).text();
-    } catch (error) {
-      // Nothing was recorded in it: a fact, no fault.
-      if (!(error instanceof Refused && error.status === 404)) {
-        throw error;
-      }
-    }
+    const path = `/playback/${this.camera}/playlist.m3u8?from=${from}&to=${to}&empty=1${keys}`;
+    // Nothing recorded in it is a fact, no fault, and answered with nothing.
+    const text = await (await ask(path, this.abort.signal)).text();
     shelf.put(from, to, readPlaylist(text, new URL(path, location.href).href), to < this.nowMs() - SETTLED_AFTER_MS, AGAIN_MS);
   }
 

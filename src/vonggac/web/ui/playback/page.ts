@@ -192,6 +192,9 @@ export class PlaybackPage {
   private seek(ms: number): void {
     this.say();
     this.player.seek(ms);
+    if (this.opened && this.shown.length && !this.asked.paused && !this.player.clock.running) {
+      this.player.play(); // it had stopped by itself, at the end of what there was
+    }
     this.timeline.reveal(ms);
     this.writeAddress();
   }
@@ -347,6 +350,7 @@ export class PlaybackPage {
   private openBookmark(): void {
     if (this.focused) {
       this.player.pause();
+      this.asked.paused = true;
       this.bookmark.open(this.focused, this.player.clock.now(), this.timeline.selection);
     }
   }
