@@ -273,6 +273,23 @@ def test_a_sub_stream_that_ends_gives_way_to_the_main_one_and_comes_back(play, m
     play(scene, streams={"main": H264, "sub": SMALL}, asked="sub")
 
 
+def test_however_often_a_page_asks_for_what_cannot_be_had_it_is_tried_again_as_seldom(play, monkeypatch):
+    monkeypatch.setattr(sessions, "FIRST_RETRY_S", 60.0)
+
+    async def scene(stage: Watching) -> None:
+        session = stage.session
+        await stage.page.until(lambda: len(stage.page.pictures) > 3)
+        for _ in range(20):
+            for stream in ("main", "sub"):
+                session.ask(f'{{"stream":"{stream}"}}')
+                seen = len(stage.page.pictures)
+                await stage.page.until(lambda seen=seen: len(stage.page.pictures) > seen + 1)
+        waiting = [one for one in asyncio.get_running_loop()._scheduled if not one.cancelled()]  # type: ignore[attr-defined]
+        assert sum(one._callback == session._ask_again for one in waiting) == 1
+
+    play(scene, streams={"main": H264, "sub": None}, asked="sub")
+
+
 def test_a_recorder_that_is_killed_is_said_in_the_reader_s_language_and_pictures_come_back(play):
     async def scene(stage: Watching) -> None:
         page = stage.page
@@ -380,5 +397,61 @@ def test_a_stream_is_asked_for_once_for_all_and_ends_when_nobody_watches(distric
             while recorder.watching:
                 await asyncio.sleep(0.01)
         assert relay.figures()["channels"] == 0
+
+    asyncio.run(scene())
+
+
+def test_a_fault_of_ours_in_looking_up_why_is_written_down_and_it_is_looked_up_again(
+    play, district, monkeypatch, caplog
+):
+    monkeypatch.setattr(relays, "LINGER_S", 0.1)
+    looked_up, failures = relays.away.looked_up, iter([ZeroDivisionError()])
+
+    def fails_once(*asked: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return looked_up(*asked)
+
+    monkeypatch.setattr(relays.away, "looked_up", fails_once)
+    district.say({"Chợ Hiệp An": "refused"})
+
+    async def scene(stage: Watching) -> None:
+        await stage.page.until(lambda: stage.page.said and stage.page.said[-1].get("reason") == "refused")
+
+    play(scene, streams={"main": H264}, silent=True)
+    assert "failed: live: why no picture" in caplog.text
+
+
+def test_a_channel_that_begins_anew_after_a_fault_of_ours_is_listened_to_once(district, tmp_path, monkeypatch):
+    monkeypatch.setattr(relays, "LINGER_S", 0.2)
+    listen, failures = subscription.Subscription._listen, iter([ZeroDivisionError()])
+
+    async def fails_once(self: Any) -> None:
+        for failure in failures:
+            raise failure
+        await listen(self)
+
+    monkeypatch.setattr(subscription.Subscription, "_listen", fails_once)
+
+    async def scene() -> None:
+        recorder = Scripted(tmp_path / "r.sock", {"main": H264})
+        await recorder.start()
+        with district.database.write() as session:
+            presence.appear(session, "recorder", address=f"unix:{recorder.path}")
+        relay, camera_id = Relay(district.database, SystemClock()), district.cameras["Chợ Hiệp An"]
+        first = relay.channel(camera_id, "main")
+        await asyncio.sleep(0.05)
+        relay._end((camera_id, "main"), always=True)
+        second = relay.channel(camera_id, "main")
+        assert second is not first
+        async with asyncio.timeout(30):
+            while second.pictures < 30:
+                await asyncio.sleep(0.01)
+        assert recorder.asked == ["main"]
+        relay.close()
+        async with asyncio.timeout(30):
+            while recorder.watching:
+                await asyncio.sleep(0.01)
+        await recorder.stop()
 
     asyncio.run(scene())

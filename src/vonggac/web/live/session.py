@@ -86,7 +86,8 @@ class LiveSession:
         self._trial: Seat | None = None
         self._said_decoded = False
         self._again = BackOff(FIRST_RETRY_S, MOST_RETRY_S)
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        """The one that runs for each thing to be done later."""
         self._due = False
         self._bridge_due = False
         self._quiet = False
@@ -117,7 +118,7 @@ class LiveSession:
         finally:
             alive.cancel()
             await asyncio.gather(alive, return_exceptions=True)
-            for timer in self._timers:
+            for timer in self._timers.values():
                 timer.cancel()
             self._drop(self._trial)
             self._drop(self._seat)
@@ -177,12 +178,9 @@ class LiveSession:
             self._relay.release(seat.channel)
 
     def _after(self, delay_s: float, then: Callable[[], None]) -> None:
-        self._timers = {timer for timer in self._timers if not timer.cancelled() and timer.when() > self._time()}
-        self._timers.add(asyncio.get_running_loop().call_later(delay_s, then))
-
-    @staticmethod
-    def _time() -> float:
-        return asyncio.get_running_loop().time()
+        if (before := self._timers.get(then)) is not None:
+            before.cancel()
+        self._timers[then] = asyncio.get_running_loop().call_later(delay_s, then)
 
     def _bridge_is_due(self) -> None:
         self._bridge_due = True
