@@ -28,7 +28,7 @@ MEANWHILE_S = 0.25
 FIRST_RETRY_S, MOST_RETRY_S = 5.0, 60.0
 """Pauses before what could not be had is tried again."""
 ALIVE_S = 10.0
-"""So often a page hears something, also while there is no picture: else it takes the line for dead."""
+"""So often a page hears what time it is, also while there is no picture: else it takes the line for dead."""
 DECODED_WORDS = N_("This browser does not play H.265: one picture a second, made by the centre")
 
 
@@ -90,8 +90,6 @@ class LiveSession:
         """The one that runs for each thing to be done later."""
         self._due = False
         self._bridge_due = False
-        self._quiet = False
-        """Whether nothing has been sent since that was last looked at."""
 
     def ask(self, text: str) -> None:
         """Take what the page says; msgspec.DecodeError when it is nothing that a page says."""
@@ -113,7 +111,6 @@ class LiveSession:
                     await self._wake.wait()
                     self._wake.clear()
                 else:
-                    self._quiet = False
                     await self._give(item)
         finally:
             alive.cancel()
@@ -203,10 +200,8 @@ class LiveSession:
 
     async def _stay_alive(self) -> None:
         while True:
-            self._quiet = True
             await asyncio.sleep(ALIVE_S)
-            if self._quiet:
-                await self._say({"type": "alive"})
+            await self._say({"type": "alive", "now_ms": self._now_us() // 1000})
 
     async def _give(self, item: Item) -> None:
         seat = self._seat

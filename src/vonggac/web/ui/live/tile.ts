@@ -215,6 +215,9 @@ export class LiveTile {
         this.next = null;
         this.tell();
         break;
+      case "alive":
+        setServerTime(message.now_ms);
+        break;
       case "ended":
         this.end();
         break;
