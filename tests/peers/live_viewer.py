@@ -48,7 +48,7 @@ Said = dict[str, Any] | Binary
 
 
 class LiveViewer:
-    """One viewer. `next` gives the next message; `said` keeps the JSON ones but `alive`, `pictures` fragments and JPEGs."""
+    """One viewer. `next` gives the next message; `said` keeps JSON but `alive`, `pictures` fragments and JPEGs."""
 
     def __init__(self, address: str, camera: object, cookie: str, *, slow: bool = False, **asked: object) -> None:
         """`address`: of the pages, http://…; `slow`: reads nothing ahead."""

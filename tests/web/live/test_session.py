@@ -18,10 +18,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from vonggac.cameras.models import Camera
 from vonggac.core import presence
 from vonggac.core.clock import SystemClock
 from vonggac.shell.words import Words
 from vonggac.video.live_client import encode_parameters
+from vonggac.video.models import CameraStatus
 from vonggac.video.stream import VideoParameters
 from vonggac.web.live import relay as relays
 from vonggac.web.live import session as sessions
@@ -49,6 +51,8 @@ class Scripted:
     asked: list[str] = field(default_factory=list)
     watching: int = 0
     silent: bool = False
+    hangs_up: bool = False
+    """Whether it answers as one that does not have the camera."""
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -73,6 +77,8 @@ class Scripted:
         try:
             stream = json.loads(await reader.readline()).get("stream", "main")
             self.asked.append(stream)
+            if self.hangs_up:
+                return
             await asyncio.sleep(self.opens_after_s.get(stream, 0))
             what = self.streams[stream]
             if not isinstance(what, VideoParameters):
@@ -327,6 +333,34 @@ def test_a_camera_that_is_away_is_said_with_its_reason_since_when(play, district
         district.say()
         stage.recorder.silent = False
         await page.until(lambda: page.said[-1]["type"] == "stream")
+
+    play(scene, streams={"main": H264})
+
+
+def test_a_recorder_that_is_back_and_has_the_camera_no_more_is_not_said_to_be_away(play, district):
+    async def scene(stage: Watching) -> None:
+        page = stage.page
+        await page.until(lambda: len(page.pictures) > 3)
+        await stage.recorder.stop()
+        await page.until(lambda: page.said[-1].get("reason") == "recorder")
+        stage.recorder.hangs_up = True
+        district.say({"Chợ Hiệp An": "refused"})
+        await stage.recorder.start()
+        await page.until(lambda: page.said[-1].get("reason") == "refused")
+
+    play(scene, streams={"main": H264})
+
+
+def test_a_camera_that_is_switched_off_while_its_recorder_is_away_is_said_to_be_switched_off(play, district):
+    async def scene(stage: Watching) -> None:
+        page = stage.page
+        await page.until(lambda: len(page.pictures) > 3)
+        await stage.recorder.stop()
+        await page.until(lambda: page.said[-1].get("reason") == "recorder")
+        with district.database.write() as session:
+            session.get_one(Camera, stage.camera_id).enabled = False
+            session.delete(session.get_one(CameraStatus, stage.camera_id))
+        await page.until(lambda: page.said[-1].get("reason") == "disabled")
 
     play(scene, streams={"main": H264})
 
