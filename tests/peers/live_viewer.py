@@ -48,7 +48,7 @@ Said = dict[str, Any] | Binary
 
 
 class LiveViewer:
-    """One viewer. `next` gives the next message; `said` keeps the JSON ones, `pictures` fragments and JPEGs."""
+    """One viewer. `next` gives the next message; `said` keeps JSON but `alive`, `pictures` fragments and JPEGs."""
 
     def __init__(self, address: str, camera: object, cookie: str, *, slow: bool = False, **asked: object) -> None:
         """`address`: of the pages, http://…; `slow`: reads nothing ahead."""
@@ -79,8 +79,10 @@ class LiveViewer:
             self.closed = error.rcvd.code if error.rcvd else 1006
             return None
         if isinstance(message, str):
-            self.said.append(json.loads(message))
-            return self.said[-1]
+            told: dict[str, Any] = json.loads(message)
+            if told["type"] != "alive":
+                self.said.append(told)
+            return told
         kind, flags, arrived_us = struct.unpack_from(">BBQ", message)
         binary = Binary(kind, bool(flags & 1), arrived_us, message[10:], time.time_ns() // 1000)
         (self.inits if kind == INIT else self.pictures).append(binary)

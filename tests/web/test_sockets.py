@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import uvicorn
 import websockets
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
+from vonggac.shell import remember
 from vonggac.shell.doors import Doors, SocketRoute, check_routes
+from vonggac.shell.models import LookRow
 from vonggac.shell.visit import Visit
+from vonggac.web.live import doors as live_doors
 from vonggac.web.role import listen
 
 doors = Doors()
@@ -122,3 +128,56 @@ def test_no_socket_of_the_house_opens_for_a_stranger(application: Any) -> None:
             return [await talk(address, re.sub(r"\{[^}]+\}", "1", path), path="") for path in paths]
 
     assert set(asyncio.run(walk())) == {4401}
+
+
+async def watch(application: Any, client: Any, until: Callable[[], bool]) -> int | None:
+    """Watch camera 1 until something is so; returns the code with which the socket was closed before, if it was."""
+    await client.log_in()
+    async with served(application) as address:
+        url = f"ws://{address}/live/1"
+        async with asyncio.timeout(60), connect(url, additional_headers={"cookie": cookies(client)}) as socket:
+            try:
+                while not until():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.05):
+                            await socket.recv()
+            except websockets.ConnectionClosed as error:
+                return error.rcvd.code if error.rcvd else 0
+        application.state.live.close()
+    return None
+
+
+def test_that_somebody_watches_is_entered_again_for_as_long_as_he_does(
+    application: Any, client: Any, district: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_doors, "CHECK_S", 0.05)
+    monkeypatch.setattr(remember, "AGAIN_AFTER_S", 0.4)
+
+    def entered() -> list[LookRow]:
+        with district.database.read() as session:
+            return list(session.scalars(sa.select(LookRow).order_by(LookRow.at)))
+
+    assert asyncio.run(watch(application, client, lambda: len(entered()) >= 4)) is None
+    rows = entered()
+    assert {(row.kind, row.camera_id) for row in rows} == {("live", rows[0].camera_id)}
+    assert all((after.at - before.at).total_seconds() >= 0.4 for before, after in itertools.pairwise(rows))
+
+
+def test_where_it_cannot_be_entered_any_more_that_somebody_watches_he_is_sent_away(
+    application: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_doors, "CHECK_S", 0.05)
+    monkeypatch.setattr(live_doors, "TRUSTED_S", 0.5)
+    monkeypatch.setattr(remember, "AGAIN_AFTER_S", 0.2)
+    tried: list[int] = []
+    store = application.state.shell.looks.store
+
+    async def fails_after_the_first(rows: Any) -> None:
+        tried.append(len(rows))
+        if len(tried) > 1:
+            raise OperationalError("INSERT", {}, Exception("the disk is full"))
+        await store(rows)
+
+    monkeypatch.setattr(application.state.shell.looks, "store", fails_after_the_first)
+    assert asyncio.run(watch(application, client, lambda: False)) == 1013
+    assert len(tried) > 2, "once is no reason"

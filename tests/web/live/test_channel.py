@@ -267,3 +267,18 @@ def test_however_slowly_he_takes_them_pictures_follow_a_key_frame_without_a_hole
         assert after.key or gap < 70_000, "a picture that refers to one that was left out"
     assert not given_to or given_to[0].key
     assert budget.waiting == 0
+
+
+def test_who_looks_after_nobody_did_for_long_is_not_shown_what_was_decoded_then():
+    wanted: list[Any] = []
+    channel, first, second, plays = new_channel(wanted), new_box(), new_box(), new_box()
+    channel.watch(plays, 0)
+    channel.look(first, 0)
+    feed(channel, range(3))
+    channel.show(wanted[-1].arrived_us, b"jpeg", 0)
+    assert len(taken(first)) == 1
+    channel.leave(first)
+    feed(channel, range(30, 100))
+    channel.look(second, 0)
+    assert taken(second) == []
+    assert wanted[-1].arrived_us == picture(90).arrived_us, "the newest is decoded at once"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -92,3 +93,35 @@ def test_while_the_database_is_silent_the_last_answer_counts_for_a_minute(
     monkeypatch.setattr(module, "TRUSTED_S", -1.0)
     with pytest.raises(Unknown):
         asyncio.run(rights.missing(key, camera))
+
+
+def test_who_came_after_the_last_answer_is_not_sent_home_because_the_database_is_silent(
+    district: Any, rights: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = district.cameras["Chợ Hiệp An"]
+    assert asyncio.run(rights.missing(log_in(district.database), camera)) is None
+    newcomer = log_in(district.database)
+
+    def silent(*_: Any) -> Any:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(module, "_look", silent)
+    with pytest.raises(Unknown):  # "session" would end his tile for good
+        asyncio.run(rights.missing(newcomer, camera))
+
+
+def test_a_database_that_hangs_is_not_waited_for_for_ever(
+    district: Any, rights: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, camera = log_in(district.database), district.cameras["Chợ Hiệp An"]
+    assert asyncio.run(rights.missing(key, camera)) is None
+    goes_on = threading.Event()
+    monkeypatch.setattr(module, "ANSWER_S", 0.2)
+    monkeypatch.setattr(module, "_look", lambda *_: goes_on.wait(60))
+    try:
+        assert asyncio.run(rights.missing(key, camera)) is None
+        monkeypatch.setattr(module, "TRUSTED_S", -1.0)
+        with pytest.raises(Unknown):
+            asyncio.run(rights.missing(key, camera))
+    finally:
+        goes_on.set()

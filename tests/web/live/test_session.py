@@ -18,10 +18,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from vonggac.cameras.models import Camera
 from vonggac.core import presence
 from vonggac.core.clock import SystemClock
 from vonggac.shell.words import Words
 from vonggac.video.live_client import encode_parameters
+from vonggac.video.models import CameraStatus
 from vonggac.video.stream import VideoParameters
 from vonggac.web.live import relay as relays
 from vonggac.web.live import session as sessions
@@ -49,6 +51,8 @@ class Scripted:
     asked: list[str] = field(default_factory=list)
     watching: int = 0
     silent: bool = False
+    hangs_up: bool = False
+    """Whether it answers as one that does not have the camera."""
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -73,6 +77,8 @@ class Scripted:
         try:
             stream = json.loads(await reader.readline()).get("stream", "main")
             self.asked.append(stream)
+            if self.hangs_up:
+                return
             await asyncio.sleep(self.opens_after_s.get(stream, 0))
             what = self.streams[stream]
             if not isinstance(what, VideoParameters):
@@ -100,13 +106,18 @@ class Page:
 
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
+        self.times: list[int] = []
         self.pictures: list[tuple[str, bool]] = []
         """Of each picture the stream that was announced before it, and whether it is a key frame."""
         self.came = asyncio.Event()
         self.stuck = False
 
     async def send_text(self, data: str) -> None:
-        self.said.append(json.loads(data))
+        told = json.loads(data)
+        if told["type"] == "alive":
+            self.times.append(told["now_ms"])
+        else:
+            self.said.append(told)
         self.came.set()
 
     async def send_bytes(self, data: bytes) -> None:
@@ -273,6 +284,23 @@ def test_a_sub_stream_that_ends_gives_way_to_the_main_one_and_comes_back(play, m
     play(scene, streams={"main": H264, "sub": SMALL}, asked="sub")
 
 
+def test_however_often_a_page_asks_for_what_cannot_be_had_it_is_tried_again_as_seldom(play, monkeypatch):
+    monkeypatch.setattr(sessions, "FIRST_RETRY_S", 60.0)
+
+    async def scene(stage: Watching) -> None:
+        session = stage.session
+        await stage.page.until(lambda: len(stage.page.pictures) > 3)
+        for _ in range(20):
+            for stream in ("main", "sub"):
+                session.ask(f'{{"stream":"{stream}"}}')
+                seen = len(stage.page.pictures)
+                await stage.page.until(lambda seen=seen: len(stage.page.pictures) > seen + 1)
+        waiting = [one for one in asyncio.get_running_loop()._scheduled if not one.cancelled()]  # type: ignore[attr-defined]
+        assert sum(one._callback == session._ask_again for one in waiting) == 1
+
+    play(scene, streams={"main": H264, "sub": None}, asked="sub")
+
+
 def test_a_recorder_that_is_killed_is_said_in_the_reader_s_language_and_pictures_come_back(play):
     async def scene(stage: Watching) -> None:
         page = stage.page
@@ -309,6 +337,34 @@ def test_a_camera_that_is_away_is_said_with_its_reason_since_when(play, district
     play(scene, streams={"main": H264})
 
 
+def test_a_recorder_that_is_back_and_has_the_camera_no_more_is_not_said_to_be_away(play, district):
+    async def scene(stage: Watching) -> None:
+        page = stage.page
+        await page.until(lambda: len(page.pictures) > 3)
+        await stage.recorder.stop()
+        await page.until(lambda: page.said[-1].get("reason") == "recorder")
+        stage.recorder.hangs_up = True
+        district.say({"Chợ Hiệp An": "refused"})
+        await stage.recorder.start()
+        await page.until(lambda: page.said[-1].get("reason") == "refused")
+
+    play(scene, streams={"main": H264})
+
+
+def test_a_camera_that_is_switched_off_while_its_recorder_is_away_is_said_to_be_switched_off(play, district):
+    async def scene(stage: Watching) -> None:
+        page = stage.page
+        await page.until(lambda: len(page.pictures) > 3)
+        await stage.recorder.stop()
+        await page.until(lambda: page.said[-1].get("reason") == "recorder")
+        with district.database.write() as session:
+            session.get_one(Camera, stage.camera_id).enabled = False
+            session.delete(session.get_one(CameraStatus, stage.camera_id))
+        await page.until(lambda: page.said[-1].get("reason") == "disabled")
+
+    play(scene, streams={"main": H264})
+
+
 def test_a_recorder_that_sends_nothing_though_it_records_is_told_as_that(play, monkeypatch):
     monkeypatch.setattr(subscription, "STALLED_S", 0.5)
 
@@ -322,7 +378,8 @@ def test_a_page_hears_something_also_while_there_is_no_picture(play, monkeypatch
     monkeypatch.setattr(sessions, "ALIVE_S", 0.1)
 
     async def scene(stage: Watching) -> None:
-        await stage.page.until(lambda: {"type": "alive"} in stage.page.said)
+        await stage.page.until(lambda: len(stage.page.times) > 2)
+        assert stage.page.times == sorted(stage.page.times)
 
     play(scene, streams={"main": H264}, silent=True)
 
@@ -380,5 +437,61 @@ def test_a_stream_is_asked_for_once_for_all_and_ends_when_nobody_watches(distric
             while recorder.watching:
                 await asyncio.sleep(0.01)
         assert relay.figures()["channels"] == 0
+
+    asyncio.run(scene())
+
+
+def test_a_fault_of_ours_in_looking_up_why_is_written_down_and_it_is_looked_up_again(
+    play, district, monkeypatch, caplog
+):
+    monkeypatch.setattr(relays, "LINGER_S", 0.1)
+    looked_up, failures = relays.away.looked_up, iter([ZeroDivisionError()])
+
+    def fails_once(*asked: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return looked_up(*asked)
+
+    monkeypatch.setattr(relays.away, "looked_up", fails_once)
+    district.say({"Chợ Hiệp An": "refused"})
+
+    async def scene(stage: Watching) -> None:
+        await stage.page.until(lambda: stage.page.said and stage.page.said[-1].get("reason") == "refused")
+
+    play(scene, streams={"main": H264}, silent=True)
+    assert "failed: live: why no picture" in caplog.text
+
+
+def test_a_channel_that_begins_anew_after_a_fault_of_ours_is_listened_to_once(district, tmp_path, monkeypatch):
+    monkeypatch.setattr(relays, "LINGER_S", 0.2)
+    listen, failures = subscription.Subscription._listen, iter([ZeroDivisionError()])
+
+    async def fails_once(self: Any) -> None:
+        for failure in failures:
+            raise failure
+        await listen(self)
+
+    monkeypatch.setattr(subscription.Subscription, "_listen", fails_once)
+
+    async def scene() -> None:
+        recorder = Scripted(tmp_path / "r.sock", {"main": H264})
+        await recorder.start()
+        with district.database.write() as session:
+            presence.appear(session, "recorder", address=f"unix:{recorder.path}")
+        relay, camera_id = Relay(district.database, SystemClock()), district.cameras["Chợ Hiệp An"]
+        first = relay.channel(camera_id, "main")
+        await asyncio.sleep(0.05)
+        relay._end((camera_id, "main"), always=True)
+        second = relay.channel(camera_id, "main")
+        assert second is not first
+        async with asyncio.timeout(30):
+            while second.pictures < 30:
+                await asyncio.sleep(0.01)
+        assert recorder.asked == ["main"]
+        relay.close()
+        async with asyncio.timeout(30):
+            while recorder.watching:
+                await asyncio.sleep(0.01)
+        await recorder.stop()
 
     asyncio.run(scene())

@@ -41,6 +41,22 @@ def test_h265_that_chromium_does_not_play_is_shown_in_key_frames_and_said_so(loo
     looking.wait(f"() => tile.screen.shownMs() > {first}")
 
 
+def test_a_stream_that_fails_at_its_first_picture_is_asked_for_ever_more_seldom(looking: Any) -> None:
+    looking.mount(1)
+    looking.page.evaluate("""() => {
+      window.failures = 0;
+      setInterval(() => {
+        if (tile.screen?.element !== window.failed && tile.video.readyState >= 2) {
+          window.failed = tile.screen.element;
+          window.failures += 1;
+          tile.video.dispatchEvent(new Event('error'));
+        }
+      }, 20);
+    }""")
+    looking.wait("() => failures >= 4")
+    assert looking.page.evaluate("tile.retryMs") >= 8000
+
+
 def test_a_tile_that_is_stopped_leaves_nothing_behind(looking: Any) -> None:
     looking.mount(1)
     looking.wait(LIVE)

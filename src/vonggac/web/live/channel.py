@@ -67,6 +67,8 @@ class Channel:
             self._key_frame = picture
             if self._looking:
                 self._on_key_frame(self, picture)
+            else:
+                self._jpeg = None  # whoever looks next is not shown what was long ago
 
     def show(self, arrived_us: int, jpeg: bytes, now_s: float) -> None:
         """Hand out a key frame that was decoded here."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
 import msgspec
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,13 +20,13 @@ from vonggac.shell.visit import Visit
 from vonggac.web.camera_of import camera_of
 from vonggac.web.live.choice import ASKED, Choice
 from vonggac.web.live.relay import Relay
-from vonggac.web.live.rights import Rights, Unknown
+from vonggac.web.live.rights import TRUSTED_S, Rights, Unknown
 from vonggac.web.live.session import SEND_TIMEOUT_S, LiveSession
 
 doors = Doors()
 
 CHECK_S = 10.0
-"""How often it is looked whether who watches still may."""
+"""How often it is looked whether who watches still may, and whether that he does is to be entered again."""
 NONSENSE = 1008
 TRY_AGAIN = 1013
 """Status codes of closing, RFC 6455 §7.4.1 and its registry: policy violation, try again later."""
@@ -53,7 +55,7 @@ async def live(visit: Visit, socket: WebSocket) -> None:
         await socket.accept()
         choice = Choice(asked, h265 == "1")
         session = LiveSession(relay, camera.id, socket, visit.words, visit.shell.clock.now_us, choice)
-        end = await _first_of(_send(session), _listen(socket, session), _watch_rights(visit, camera.id))
+        end = await _first_of(_send(session), _listen(socket, session), _watch_over(visit, camera.id))
         with contextlib.suppress(WebSocketDisconnect, TimeoutError):
             await _say_goodbye(socket, end)
     finally:
@@ -91,8 +93,10 @@ async def _listen(socket: WebSocket, session: LiveSession) -> End:
         return End(NONSENSE)
 
 
-async def _watch_rights(visit: Visit, camera_id: uuid.UUID) -> End:
+async def _watch_over(visit: Visit, camera_id: uuid.UUID) -> End:
+    """Look whether he still may, and enter that he still watches: a wall stays open for days."""
     rights: Rights = visit.request.app.state.live_rights
+    entered_s = time.monotonic()
     while True:
         await asyncio.sleep(CHECK_S)
         try:
@@ -101,6 +105,12 @@ async def _watch_rights(visit: Visit, camera_id: uuid.UUID) -> End:
             return End(TRY_AGAIN)
         if missing is not None:
             return End(LOG_IN_FIRST if missing == "session" else NOT_ALLOWED, missing)
+        try:
+            await remember(visit, Look.LIVE, [camera_id])
+            entered_s = time.monotonic()
+        except OperationalError:
+            if time.monotonic() - entered_s > TRUSTED_S:
+                return End(TRY_AGAIN)
 
 
 async def _say_goodbye(socket: WebSocket, end: End) -> None:

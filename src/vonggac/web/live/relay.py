@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -73,7 +73,7 @@ class Relay:
             self._subscriptions[key] = Subscription(channel, self._database, self._clock)
             self._listen(key)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._explain(), name="live: why no picture")
+            self._look()
         return channel
 
     def release(self, channel: Channel) -> None:
@@ -89,18 +89,30 @@ class Relay:
         self._key_frames.close()
 
     def _listen(self, key: _ChannelKey) -> None:
-        if (subscription := self._subscriptions.get(key)) is None:
-            return
-        task = asyncio.create_task(subscription.run(), name=f"live {key[1]} {key[0].hex}")
+        task = asyncio.create_task(self._subscriptions[key].run(), name=f"live {key[1]} {key[0].hex}")
         self._tasks[key] = task
-        task.add_done_callback(lambda _: self._failed(key, task))
 
-    def _failed(self, key: _ChannelKey, task: asyncio.Task[None]) -> None:
-        """A mistake of ours ended the listening: it is written down, and listened again after a while."""
+        def again() -> None:
+            if self._tasks.get(key) is task:  # else the channel has ended, and perhaps begun anew, meanwhile
+                self._listen(key)
+
+        task.add_done_callback(lambda _: self._failed(task, again))
+
+    def _look(self) -> None:
+        task = self._looking = asyncio.create_task(self._explain(), name="live: why no picture")
+
+        def again() -> None:
+            if self._looking is task:
+                self._look()
+
+        task.add_done_callback(lambda _: self._failed(task, again))
+
+    def _failed(self, task: asyncio.Task[None], again: Callable[[], None]) -> None:
+        """A mistake of ours ended what goes on for ever: it is written down, and begun anew after a while."""
         if not task.cancelled() and (error := task.exception()) is not None:
             loop = asyncio.get_running_loop()
-            loop.call_exception_handler({"message": f"listening failed: {task.get_name()}", "exception": error})
-            loop.call_later(LINGER_S, self._listen, key)
+            loop.call_exception_handler({"message": f"failed: {task.get_name()}", "exception": error})
+            loop.call_later(LINGER_S, again)
 
     def _end(self, key: _ChannelKey, always: bool = False) -> None:
         if (end := self._ends.pop(key, None)) is not None:

@@ -21,6 +21,8 @@ FRESH_S = 5.0
 """An answer is good for so long."""
 TRUSTED_S = 60.0
 """So long is an answer believed while the database gives no other."""
+ANSWER_S = 20.0
+"""So long the database is waited for."""
 
 
 class Unknown(Exception):
@@ -55,24 +57,29 @@ class Rights:
         self._asked[session_key] = asked
         async with self._asking:
             # What was asked after this viewer was known of is good for him.
-            if session_key not in self._answer.visitors or asked - self._answer.at_s > FRESH_S:
-                await self._ask(asked)
+            stale = session_key not in self._answer.visitors or asked - self._answer.at_s > FRESH_S
+            answered = not stale or await self._ask(asked)
         visitor = self._answer.visitors.get(session_key)
         unit_id = self._answer.units.get(camera_id)
+        if not answered and (visitor is None or unit_id is None):
+            raise Unknown  # he, or the camera, may have come after the last answer
         if visitor is None:
             return "session"
         return None if unit_id is not None and visitor.may("live.view", unit_id) else "rights"
 
-    async def _ask(self, now_s: float) -> None:
+    async def _ask(self, now_s: float) -> bool:
+        """Ask the database; returns whether it has answered. Unknown when it has not for too long."""
         self._asked = {key: at_s for key, at_s in self._asked.items() if now_s - at_s < TRUSTED_S}
         try:
             now_us = self._clock.now_us()
-            self._answer, unnoted = await self._database.query(_look, list(self._asked), now_us, now_s)
-            if unnoted:
-                await self._database.run(_note_seen, unnoted, now_us)
-        except OperationalError:
+            async with asyncio.timeout(ANSWER_S):
+                self._answer, unnoted = await self._database.query(_look, list(self._asked), now_us, now_s)
+                if unnoted:
+                    await self._database.run(_note_seen, unnoted, now_us)
+        except (OperationalError, TimeoutError):
             if now_s - self._answer.at_s > TRUSTED_S:
                 raise Unknown from None
+        return self._answer.at_s == now_s
 
 
 def _look(session: Session, keys: list[bytes], now_us: int, now_s: float) -> tuple[Answer, list[bytes]]:

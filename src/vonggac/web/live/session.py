@@ -28,7 +28,7 @@ MEANWHILE_S = 0.25
 FIRST_RETRY_S, MOST_RETRY_S = 5.0, 60.0
 """Pauses before what could not be had is tried again."""
 ALIVE_S = 10.0
-"""So often a page hears something, also while there is no picture: else it takes the line for dead."""
+"""So often a page hears what time it is, also while there is no picture: else it takes the line for dead."""
 DECODED_WORDS = N_("This browser does not play H.265: one picture a second, made by the centre")
 
 
@@ -86,11 +86,10 @@ class LiveSession:
         self._trial: Seat | None = None
         self._said_decoded = False
         self._again = BackOff(FIRST_RETRY_S, MOST_RETRY_S)
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        """The one that runs for each thing to be done later."""
         self._due = False
         self._bridge_due = False
-        self._quiet = False
-        """Whether nothing has been sent since that was last looked at."""
 
     def ask(self, text: str) -> None:
         """Take what the page says; msgspec.DecodeError when it is nothing that a page says."""
@@ -112,12 +111,11 @@ class LiveSession:
                     await self._wake.wait()
                     self._wake.clear()
                 else:
-                    self._quiet = False
                     await self._give(item)
         finally:
             alive.cancel()
             await asyncio.gather(alive, return_exceptions=True)
-            for timer in self._timers:
+            for timer in self._timers.values():
                 timer.cancel()
             self._drop(self._trial)
             self._drop(self._seat)
@@ -177,12 +175,9 @@ class LiveSession:
             self._relay.release(seat.channel)
 
     def _after(self, delay_s: float, then: Callable[[], None]) -> None:
-        self._timers = {timer for timer in self._timers if not timer.cancelled() and timer.when() > self._time()}
-        self._timers.add(asyncio.get_running_loop().call_later(delay_s, then))
-
-    @staticmethod
-    def _time() -> float:
-        return asyncio.get_running_loop().time()
+        if (before := self._timers.get(then)) is not None:
+            before.cancel()
+        self._timers[then] = asyncio.get_running_loop().call_later(delay_s, then)
 
     def _bridge_is_due(self) -> None:
         self._bridge_due = True
@@ -205,10 +200,8 @@ class LiveSession:
 
     async def _stay_alive(self) -> None:
         while True:
-            self._quiet = True
             await asyncio.sleep(ALIVE_S)
-            if self._quiet:
-                await self._say({"type": "alive"})
+            await self._say({"type": "alive", "now_ms": self._now_us() // 1000})
 
     async def _give(self, item: Item) -> None:
         seat = self._seat

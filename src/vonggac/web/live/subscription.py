@@ -79,6 +79,7 @@ class Subscription:
         with contextlib.suppress(OperationalError):  # where it was last is where it most likely is
             self._address = await self._database.query(live_client.address_of, self.channel.camera_id)
         if self._address is None:
+            self._answers()  # nobody has the camera: why, is looked up
             return
         self.channel.seam()
         self._asked_s = self._now_s()
@@ -92,6 +93,7 @@ class Subscription:
                     self._answers()
                     self._heard_s = self._now_s()
                     self.channel.push(picture, self._heard_s)
+            self._answers()  # it has hung up in order: it is there, and has no such camera
         finally:
             answers.cancel()
 

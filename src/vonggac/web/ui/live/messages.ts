@@ -23,7 +23,13 @@ export interface EndedMessage {
   why: "session" | "rights";
 }
 
-export type Message = StreamMessage | AwayMessage | EndedMessage;
+/** Every ten seconds: the line is not dead, and what time it is. */
+export interface AliveMessage {
+  type: "alive";
+  now_ms: number;
+}
+
+export type Message = StreamMessage | AwayMessage | EndedMessage | AliveMessage;
 
 export const INIT = 1;
 export const FRAGMENT = 2;

@@ -28,6 +28,8 @@ const OVERDUE_MOST_MS = 10_000;
 const TICK_MS = 250;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 15_000;
+/** What brought pictures for so long was a good try: the next pause is the first one again. */
+const HEALTHY_MS = 10_000;
 /** The server says something every 10 s, also when there is no picture. */
 const SILENT_MS = 15_000;
 /** A page that is not looked at gives its streams back after a while. */
@@ -60,6 +62,8 @@ export class LiveTile {
   private lastKeyMs = 0;
   private keysEveryMs = 0;
   private retryMs = RETRY_FIRST_MS;
+  /** Since when this try has brought pictures; 0 before. */
+  private goodSince = 0;
   private retryTimer = 0;
   private hiddenTimer = 0;
   private ticker = 0;
@@ -153,6 +157,7 @@ export class LiveTile {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.heard = performance.now();
+    this.goodSince = 0;
     socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
       this.heard = performance.now();
       if (typeof event.data === "string") {
@@ -187,6 +192,9 @@ export class LiveTile {
   }
 
   private retry(): void {
+    if (this.goodSince && performance.now() - this.goodSince > HEALTHY_MS) {
+      this.retryMs = RETRY_FIRST_MS;
+    }
     this.hangUp();
     if (this.started && !this.ended && !document.hidden) {
       this.retryTimer = window.setTimeout(() => this.open(), this.retryMs * (0.5 + Math.random() / 2));
@@ -214,6 +222,9 @@ export class LiveTile {
         this.next?.close();
         this.next = null;
         this.tell();
+        break;
+      case "alive":
+        setServerTime(message.now_ms);
         break;
       case "ended":
         this.end();
@@ -244,7 +255,7 @@ export class LiveTile {
     this.next = null;
     this.away = null;
     this.why = why;
-    this.retryMs = RETRY_FIRST_MS;
+    this.goodSince ||= performance.now();
     before?.close();
     screen.tick();
     this.tell();
