@@ -116,6 +116,8 @@ def change(
     """Give a view another content; places whose camera the person does not see stay as they are."""
     row = _own(session, view_id, account_id, may)
     _may_keep(session, wanted.unit_id, may)
+    if row.unit_id is not None and wanted.unit_id is None:
+        row.account_id = account_id  # taken out of the unit by him, for himself
     _write(session, row, account_id, may, wanted, now)
 
 
