@@ -181,6 +181,7 @@ def test_a_tour_loses_a_stop_that_was_deleted(centre: Centre) -> None:
     "breaks",
     [
         {"name": " \n "},
+        {"name": "\x00\x1b"},
         {"name": "x" * 101},
         {"arrangement": Arrangement(5, [])},
         {"arrangement": Arrangement(36, [None] * 361)},

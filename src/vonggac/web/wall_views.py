@@ -177,7 +177,7 @@ def _named(name: str, by_number: dict[int, uuid.UUID]) -> uuid.UUID | None:
 
 
 def _write(session: Session, row: WallView, account_id: uuid.UUID, may: May, wanted: Wanted, now: datetime) -> None:
-    name = text.normalise(wanted.name)
+    name = text.one_line(wanted.name)
     if not name or len(name) > NAME_LENGTH:
         raise Invalid(f"A view needs a name of 1 to {NAME_LENGTH} letters.")
     _check(wanted.arrangement)
