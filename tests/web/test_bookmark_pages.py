@@ -70,6 +70,8 @@ def test_wrong_input_is_refused_in_the_readers_words(client: Any) -> None:
             answer = await post(client, good | changed)
             assert answer.status_code == status, changed
             assert words in answer.json()["error"]
+        for nonsense in ("x", "-1", "9" * 30, "0" * 20 + "9" * 30, "0" * 5000):
+            assert (await client.get(f"/api/bookmarks?from={nonsense}", page=False)).status_code == 400
         assert await listed(client) == []
 
     asyncio.run(body())

@@ -119,6 +119,15 @@ def test_a_units_view_is_there_for_all_of_it_and_changed_only_by_who_may_share(c
     assert centre.views(2, chief) == []
 
 
+def test_a_units_view_that_somebody_takes_for_himself_is_his(centre: Centre) -> None:
+    chief, other = centre.may(0, 1, verbs=CHIEF), centre.may(0, verbs=CHIEF)
+    kept = centre.keep(2, chief, Wanted("Cổng", centre.units[0], Arrangement(1, [])))
+    with centre.database.write() as session:
+        wall_views.change(session, kept, centre.accounts[1], other, Wanted("Cổng", None, Arrangement(4, [])), NOW)
+    assert [(view.id, view.unit_id) for view in centre.views(1, other)] == [(kept, None)]
+    assert centre.views(2, chief) == []
+
+
 def test_a_camera_that_one_may_not_see_is_an_empty_place_and_survives_a_change(centre: Centre) -> None:
     chief = centre.may(0, 1, verbs=CHIEF)
     places = [centre.cameras[0], centre.cameras[2]]
@@ -172,6 +181,7 @@ def test_a_tour_loses_a_stop_that_was_deleted(centre: Centre) -> None:
     "breaks",
     [
         {"name": " \n "},
+        {"name": "\x00\x1b"},
         {"name": "x" * 101},
         {"arrangement": Arrangement(5, [])},
         {"arrangement": Arrangement(36, [None] * 361)},

@@ -19,6 +19,11 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def one_line(text: str) -> str:
+    """Return what somebody typed `normalise`d and without control characters: PostgreSQL takes no NUL."""
+    return normalise("".join(c if c.isspace() or unicodedata.category(c) != "Cc" else "" for c in text))
+
+
 def fold(text: str) -> str:
     """Return the text as it is searched: small letters without any accent ("Đức Trọng" gives "duc trong")."""
     folded = normalise(text)

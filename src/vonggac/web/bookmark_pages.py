@@ -120,6 +120,6 @@ def _moment(visit: Visit, name: str) -> int | None:
     text = visit.request.query_params.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= LAST_MS):
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LAST_MS):
         raise HTTPException(400)
     return int(text) * 1000

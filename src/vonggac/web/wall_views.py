@@ -116,6 +116,8 @@ def change(
     """Give a view another content; places whose camera the person does not see stay as they are."""
     row = _own(session, view_id, account_id, may)
     _may_keep(session, wanted.unit_id, may)
+    if row.unit_id is not None and wanted.unit_id is None:
+        row.account_id = account_id  # taken out of the unit by him, for himself
     _write(session, row, account_id, may, wanted, now)
 
 
@@ -175,7 +177,7 @@ def _named(name: str, by_number: dict[int, uuid.UUID]) -> uuid.UUID | None:
 
 
 def _write(session: Session, row: WallView, account_id: uuid.UUID, may: May, wanted: Wanted, now: datetime) -> None:
-    name = text.normalise(wanted.name)
+    name = text.one_line(wanted.name)
     if not name or len(name) > NAME_LENGTH:
         raise Invalid(f"A view needs a name of 1 to {NAME_LENGTH} letters.")
     _check(wanted.arrangement)

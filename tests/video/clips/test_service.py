@@ -62,6 +62,14 @@ def test_what_cannot_be_a_clip_is_refused_in_plain_words_and_leaves_no_trace(
         assert session.query(Clip).count() == 0
 
 
+def test_a_purpose_is_one_line_without_control_characters(centre: Centre) -> None:
+    clip_id = centre.ask(dataclasses.replace(centre.wants(), purpose="Vụ\x00 va\x1b[31m chạm\n QL20 "))
+    with centre.database.read() as session:
+        assert session.get_one(Clip, clip_id).purpose == "Vụ va[31m chạm QL20"
+    with pytest.raises(ClipNotAsked, match="Say what the clip is for"):
+        centre.ask(dataclasses.replace(centre.wants(), purpose="\x00\x07"))
+
+
 def test_an_end_a_moment_ahead_is_now_since_clocks_differ(centre: Centre) -> None:
     centre.archive.record(NOW_US - MINUTE_US)
     clip = centre.clip(centre.ask(centre.wants(NOW_US - 2 * MINUTE_US, NOW_US + 5_000_000)))

@@ -67,7 +67,7 @@ class Asked:
 
 def ask(session: Session, asked: Asked, now_us: int, settings: ClipSettings) -> Clip:
     """Enter a clip to be made and hold its recordings; ClipNotAsked says in plain words why not."""
-    purpose = text.normalise(asked.purpose)
+    purpose = text.one_line(asked.purpose)
     to_us = min(asked.to_us, now_us) if asked.to_us <= now_us + EARLY_US else asked.to_us
     _check_words(purpose)
     _check_interval(asked.from_us, to_us, now_us)

@@ -3,6 +3,9 @@
 import { ask, Refused } from "./api";
 import { same, type Segment, type Source } from "./playlist";
 
+/** An answer from which nothing comes for so long is given up. */
+const STALLED_MS = 15_000;
+
 export function size(segment: Segment): number {
   return segment.range ? segment.range[1] - segment.range[0] : 0;
 }
@@ -26,12 +29,38 @@ export async function fetchBytes(source: Source, signal: AbortSignal): Promise<U
   const answer = await ask(source.uri, signal, headers ? { headers } : {});
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = new Uint8Array(await answer.arrayBuffer());
+    bytes = await whole(answer);
   } catch (error) {
     throw signal.aborted ? error : new Refused(0, "");
   }
   // A server may answer with the whole (RFC 9110 §14.2).
   return source.range && answer.status === 200 ? bytes.slice(...source.range) : bytes;
+}
+
+/** Read an answer to its end, however long that takes, as long as something comes. */
+async function whole(answer: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = answer.body?.getReader();
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let stalls = 0;
+  try {
+    while (reader) {
+      // A cable that was pulled says nothing: without a limit the tile would wait for what never comes.
+      const silent = new Promise<never>((_, reject) => {
+        stalls = setTimeout(() => reject(new Error("nothing more comes")), STALLED_MS) as unknown as number;
+      });
+      const { done, value } = await Promise.race([reader.read(), silent]);
+      clearTimeout(stalls);
+      if (done) {
+        break;
+      }
+      parts.push(value);
+    }
+  } catch (error) {
+    clearTimeout(stalls);
+    void reader?.cancel().catch(() => undefined);
+    throw error;
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 /** Let the buffer work, and wait until it has. */
