@@ -392,7 +392,7 @@ def test_single_keys_can_be_switched_off(opened: Callable[..., Page]) -> None:
 def test_keys_still_work_after_a_speed_was_chosen_by_hand(opened: Callable[..., Page]) -> None:
     page = opened("1", 30)
     expect_number(page, 1, picture_at(30))
-    page.get_by_text("2×", exact=True).click()
+    page.get_by_role("radio", name="2×").click()
     page.keyboard.press(".")
     expect_number(page, 1, picture_at(30) + 1)
     page.keyboard.press("ArrowRight")
