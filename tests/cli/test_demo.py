@@ -138,7 +138,7 @@ def test_a_demonstration_starts_serves_its_page_stops_and_starts_again(
             running.send_signal(signal.SIGINT)
             _, progress = running.communicate(timeout=60)
         assert running.returncode == 0, progress
-        assert re.fullmatch(r"ready http://127\.0\.0\.1:\d+/health user=trucban1 password=\S+\n", ready[-1])
+        assert re.fullmatch(r"ready http://127\.0\.0\.1:\d+/ user=trucban1 password=\S+\n", ready[-1])
         assert "3 of 3 cameras are recorded." in progress
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert ready[0].split()[2:] == ready[1].split()[2:]

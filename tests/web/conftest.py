@@ -215,7 +215,7 @@ def logged_in(context: BrowserContext, web: str, watch: Watch) -> Page:
     """The health page before a logged-in officer."""
     page = context.new_page()
     watch.over(page)
-    page.goto(f"{web}/")
+    page.goto(f"{web}/health")
     page.fill("#name", NAME)
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")

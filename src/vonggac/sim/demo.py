@@ -151,7 +151,7 @@ def run(data: Path, count: int, port: int | None, clips: Path | None, *, past: b
         children = (simulator, centre)
         address = _wait_until_recorded(database, keys, started_us, children)
         _say(_space(folder))
-        click.echo(f"ready {address}/health user={USER} password={state.password}")
+        click.echo(f"ready {address}/ user={USER} password={state.password}")
         sys.stdout.flush()
         _say("Ctrl-C stops everything.")
         try:

@@ -19,6 +19,8 @@ doors = Doors()
 
 SORTS = ("unit", "trouble", "number", "name", "share", "lost", "rate")
 VIEWS = ("cards", "table")
+FIRST_PAGES = (("wall.use", "/wall"), ("playback.view", "/playback"), ("camera.view", "/cameras"))
+"""Verb and address, in the order of the menu; who may none of them starts from `/health`."""
 VIEW_COOKIE = "vonggac_view"
 _MEGABYTE = 1_000_000
 
@@ -50,8 +52,8 @@ def search_text(row: Row, group: Group) -> str:
 
 @doors.get("/", verb="centre.enter")
 async def first_page(visit: Visit) -> Response:
-    """Lead to the page that one starts from."""
-    return redirect("/health")
+    """Lead to the page that one starts from: the first of the menu that the visitor may use."""
+    return redirect(next((path for verb, path in FIRST_PAGES if visit.may(verb)), "/health"))
 
 
 @doors.get("/health", verb="health.view")
