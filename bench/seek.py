@@ -181,11 +181,11 @@ def _served(folder: Path) -> Iterator[str]:
 
 def _logged_in(browser: Browser, address: str) -> Page:
     page = browser.new_context(viewport={"width": 1920, "height": 1080}, locale="en").new_page()
-    page.goto(f"{address}/login")
+    page.goto(f"{address}/playback")
     page.fill("#name", NAME)
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/health")
+    page.wait_for_url(f"{address}/playback**")
     return page
 
 

@@ -197,6 +197,23 @@ class Watch:
 
 
 @pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait until a script says something true in a page, and return it.
+
+    The page's own `wait_for_function` asks again with `eval`, which the pages' Content-Security-Policy refuses.
+    """
+
+    def wait(page: Page, script: str, timeout_ms: int = 30_000) -> Any:
+        deadline = time.monotonic() + timeout_ms / 1000
+        while not (said := page.evaluate(script)):
+            assert time.monotonic() < deadline, f"not within {timeout_ms} ms: {script}"
+            page.wait_for_timeout(50)
+        return said
+
+    return wait
+
+
+@pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that asks for Vietnamese, without cookies."""
     context = browser.new_context(locale="vi-VN", viewport={"width": 1366, "height": 768})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from vonggac.cameras.models import Camera
 from vonggac.core.clock import MICROSECONDS, microseconds, utc, utc_now
@@ -96,5 +97,5 @@ def test_nothing_moves_under_the_pointer_and_what_is_new_is_said_once(district: 
     strip.wait_for_timeout(500)
     assert [entry.split(" ")[0] for entry in entries(strip)] == ["1"]
     strip.mouse.move(5, 700)
-    strip.wait_for_function("() => document.querySelectorAll('[data-attention] li').length === 2", timeout=30_000)
+    expect(strip.locator("[data-attention] li")).to_have_count(2, timeout=30_000)
     assert [entry.split(" ")[0] for entry in entries(strip)] == ["5", "1"]

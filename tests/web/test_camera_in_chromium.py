@@ -81,7 +81,12 @@ def log_in(context: BrowserContext, address: str, path: str) -> Page:
 
 
 def test_a_camera_is_added_by_its_address_seen_and_recorded(
-    context: BrowserContext, centre: tuple[DataFolder, str], watch: Any, gst_server: Any, clip: Any
+    context: BrowserContext,
+    centre: tuple[DataFolder, str],
+    watch: Any,
+    gst_server: Any,
+    clip: Any,
+    until: Callable[..., Any],
 ) -> None:
     folder, address = centre
     foreign = gst_server([clip("street-cars.mp4")], user="admin", password=SECRET)
@@ -126,7 +131,7 @@ def test_a_camera_is_added_by_its_address_seen_and_recorded(
     page.wait_for_url("**/cameras/1?notice=added")
 
     expect(page.locator('[data-present="words"]')).to_have_text("Đang ghi", timeout=WAIT_MS)
-    page.wait_for_function("document.querySelector('[data-watch] video')?.currentTime > 0", timeout=WAIT_MS)
+    until(page, "document.querySelector('[data-watch] video')?.currentTime > 0", WAIT_MS)
     expect(page.locator("main")).to_contain_text("Đã hết bảo hành")
     database = folder.database(threads=1)
 
@@ -145,7 +150,7 @@ def test_a_camera_is_added_by_its_address_seen_and_recorded(
     then, now = page.locator(".compare .then img"), page.locator(".compare .now img")
     expect(then).to_be_visible(timeout=WAIT_MS)
     expect(now).to_be_visible(timeout=WAIT_MS)
-    page.wait_for_function("[...document.querySelectorAll('.compare img')].every(one => one.naturalWidth > 320)")
+    until(page, "[...document.querySelectorAll('.compare img')].every(one => one.naturalWidth > 320)")
     page.click("[data-way=over]")
     assert page.evaluate("document.activeElement.hasAttribute('data-split')")
     before = then.evaluate("one => getComputedStyle(one).clipPath")

@@ -12,6 +12,7 @@ import pytest
 from starlette.routing import Route
 
 from vonggac.core.errors import VonggacError
+from vonggac.org.accounts import Visitor
 from vonggac.org.models import LoginSession
 from vonggac.shell.doors import PUBLIC, VERBS, DoorRoute, Doors, SocketRoute, check_routes
 
@@ -185,6 +186,27 @@ def test_the_log_in_leads_to_our_own_pages_only(client: Any, elsewhere: str) -> 
         return (await client.log_in(following=elsewhere)).headers["location"]
 
     assert asyncio.run(walk()) == "/"
+
+
+@pytest.mark.parametrize(
+    ("may", "page"),
+    [
+        ({"wall.use", "playback.view", "camera.view", "health.view"}, "/wall"),
+        ({"playback.view", "camera.view", "health.view"}, "/playback"),
+        ({"camera.view", "health.view"}, "/cameras"),
+        ({"health.view"}, "/health"),
+    ],
+)
+def test_the_first_page_is_the_first_of_the_menu_that_one_may_use(
+    client: Any, monkeypatch: pytest.MonkeyPatch, may: set[str], page: str
+) -> None:
+    async def walk() -> str:
+        await client.log_in()
+        allowed = may | {"centre.enter"}
+        monkeypatch.setattr(Visitor, "may", lambda _self, verb, _unit=None: verb in allowed)
+        return (await client.get("/")).headers["location"]
+
+    assert asyncio.run(walk()) == page
 
 
 def test_guessing_is_slowed_down_and_does_not_lock_out_from_elsewhere(application: Any, client: Any) -> None:

@@ -28,6 +28,8 @@ from vonggac.core.clock import microseconds, utc, utc_now
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.i18n import translations
 from vonggac.core.presence import RoleRow
+from vonggac.org.models import Account
+from vonggac.video.clips import service
 from vonggac.video.clips.models import Clip
 from vonggac.video.models import CameraStatus
 
@@ -89,6 +91,17 @@ class Centre:
         """Return the number of the picture that the wanted camera showed at a moment of yesterday."""
         since_ms = ms - (self.yesterday_us + PAST[0] // timedelta(microseconds=1)) / 1000
         return (self.first + int(since_ms * PICTURES.fps / 1000 + 1e-6)) % PICTURES.pictures
+
+    def ask_for_clip(self) -> None:
+        """Let him have asked for a clip before."""
+        database = self.folder.database(threads=1)
+        with database.write() as session:
+            account_id = session.scalars(sa.select(Account.id).where(Account.name == NAME)).one()
+            camera_id = session.scalars(sa.select(Camera.id).where(Camera.name == WANTED)).one()
+            span = self.moment_ms * 1000, self.moment_ms * 1000 + 10_000_000
+            asked = service.Asked(camera_id, account_id, NAME, *span, PURPOSE)
+            service.ask(session, asked, microseconds(utc_now()), self.folder.settings.clips)
+        database.close()
 
     def clip(self) -> Clip:
         """Return the clip that was asked for last."""
@@ -211,7 +224,10 @@ class Newcomer:
         self.page.get_by_label(self.say("Account name"), exact=True).fill(NAME)
         self.page.get_by_label(self.say("Password"), exact=True).fill(PASSWORD)
         self.page.keyboard.press("Enter")
-        expect(self.page.get_by_role("navigation", name=self.say("Main menu"))).to_be_visible(timeout=LONG_MS)
+        menu = self.page.get_by_role("navigation", name=self.say("Main menu"))
+        expect(menu).to_be_visible(timeout=LONG_MS)
+        for link in menu.get_by_role("link").all():
+            expect(link).to_be_in_viewport(ratio=1)
 
     def has_what_he_wanted(self) -> None:
         """It took three actions at most, and nothing complained; the next thing begins."""
@@ -315,7 +331,7 @@ def test_he_finds_them_from_the_wall(newcomer: Newcomer, centre: Centre, judge: 
 
     newcomer.click(tile.get_by_role("button"))
     newcomer.click(page.get_by_role("menuitem", name=newcomer.say("See again from 30 s ago")))
-    newcomer.type(page.get_by_role("textbox", name=newcomer.say("Go to a time")), yesterday(newcomer))
+    newcomer.type(page.get_by_role("textbox", name=newcomer.say("Go to a time"), exact=True), yesterday(newcomer))
     expect_moment(newcomer, centre, tmp_path)
     newcomer.has_what_he_wanted()
 
@@ -333,7 +349,7 @@ def test_he_finds_them_from_the_list_of_cameras(newcomer: Newcomer, centre: Cent
     newcomer.has_what_he_wanted()
 
     newcomer.click(page.get_by_role("main").get_by_role("link", name=newcomer.say("Playback"), exact=True))
-    newcomer.type(page.get_by_role("textbox", name=newcomer.say("Go to a time")), yesterday(newcomer))
+    newcomer.type(page.get_by_role("textbox", name=newcomer.say("Go to a time"), exact=True), yesterday(newcomer))
     expect_moment(newcomer, centre, tmp_path)
     newcomer.has_what_he_wanted()
 
@@ -341,8 +357,9 @@ def test_he_finds_them_from_the_list_of_cameras(newcomer: Newcomer, centre: Cent
     newcomer.has_what_he_wanted()
 
 
-def test_he_finds_the_clip_again_that_he_left(newcomer: Newcomer, centre: Centre, judge: Any, tmp_path: Path) -> None:
+def test_he_finds_the_clip_again_that_he_left(newcomer: Newcomer, centre: Centre, judge: Any) -> None:
     page = newcomer.page
+    centre.ask_for_clip()
     newcomer.click(page.get_by_role("navigation").get_by_role("link", name=newcomer.say("Playback"), exact=True))
     newcomer.click(page.get_by_role("link", name=newcomer.say("Copied clips")))
     with page.expect_download(timeout=LONG_MS) as coming:

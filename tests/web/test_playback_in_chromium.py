@@ -173,6 +173,18 @@ def test_the_menu_leads_to_it_and_a_newcomer_chooses_a_camera_and_a_time(
     assert complaints(watch) == []
 
 
+def test_the_field_of_date_and_time_shows_the_moment_and_leads_to_another(
+    opened: Callable[..., Page], day: Day
+) -> None:
+    page = opened("1", 72.5)
+    picker = page.get_by_label("Ngày và giờ")
+    expect(picker).to_have_value(day.written(72)[:19])
+    picker.fill(day.written(105)[:19])
+    expect_number(page, 1, picture_at(105))
+    page.click('[data-jump="10"]')
+    expect(picker).to_have_value(day.written(115)[:19])
+
+
 def test_the_address_shows_the_exact_picture(opened: Callable[..., Page], watch: Any) -> None:
     page = opened("1", 72.5)
     expect_number(page, 1, picture_at(72.5))

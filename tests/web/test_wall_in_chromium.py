@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import BrowserContext, Locator, Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -304,15 +306,15 @@ def test_a_second_screen_opens_without_menu_and_leaves_the_first_alone(wall: Pag
     expect_numbers(wall, "1", "2", "3", "4", "5", "6", "", "", "")
 
 
-def test_the_wall_fills_the_screen_and_comes_back(wall: Page) -> None:
+def test_the_wall_fills_the_screen_and_comes_back(wall: Page, until: Callable[..., Any]) -> None:
     wall.click("[data-full]")
-    wall.wait_for_function("document.fullscreenElement !== null")
+    until(wall, "document.fullscreenElement !== null")
     expect(tile(wall, 1)).to_be_focused()
     wall.keyboard.type("4")
     wall.keyboard.press("Enter")
     expect_numbers(wall, "4", "2", "3", "4", "5", "6", "", "", "")
     wall.evaluate("document.exitFullscreen()")
-    wall.wait_for_function("document.fullscreenElement === null")
+    until(wall, "document.fullscreenElement === null")
 
 
 def test_on_a_telephone_four_tiles_stand_in_one_column(wall: Page) -> None:

@@ -192,8 +192,9 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> str:
 class Looking:
     """A page with a tile on it."""
 
-    def __init__(self, page: Page, centre: Any, script: str) -> None:
+    def __init__(self, page: Page, centre: Any, script: str, until: Callable[..., Any]) -> None:
         self.page = page
+        self.until = until
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(f"{centre.address}/health")
@@ -203,7 +204,7 @@ class Looking:
         self.page.evaluate(MOUNT, [number, stream])
 
     def wait(self, condition: str) -> Any:
-        return self.page.wait_for_function(condition, timeout=LIMIT_MS).json_value()
+        return self.until(self.page, condition, LIMIT_MS)
 
     def kinds(self) -> list[str]:
         kinds: list[str] = self.page.evaluate("states.map((state) => state.kind)")
@@ -211,11 +212,11 @@ class Looking:
 
 
 @pytest.fixture
-def looking(browser: Browser, centre: Any, script: str) -> Iterator[Looking]:
+def looking(browser: Browser, centre: Any, script: str, until: Callable[..., Any]) -> Iterator[Looking]:
     """A logged-in officer's page, without a tile yet."""
     context = browser.new_context(locale="vi-VN", viewport={"width": 1366, "height": 768})
     context.add_cookies([{"name": "vonggac_session", "value": centre.token, "url": centre.address}])
-    made = Looking(context.new_page(), centre, script)
+    made = Looking(context.new_page(), centre, script, until)
     yield made
     assert made.complaints == []
     context.close()

@@ -258,6 +258,7 @@ export class PlaybackPage {
     this.timeline.moved(ms, clock.running);
     setText(this.part("time"), words.time(ms));
     setText(this.part("date"), `${words.weekday(ms)} ${words.date(ms)}`);
+    this.showPicked(ms);
     const play = this.part("play");
     const state = clock.running ? "pause" : "play";
     if (play.dataset.state !== state) {
@@ -272,6 +273,15 @@ export class PlaybackPage {
     setText(this.part("keys-only"), clock.mode === "keys" ? words.say("keys-only") : "");
     if (this.opened && clock.running && performance.now() - this.addressAt > ADDRESS_EVERY_MS) {
       this.writeAddress();
+    }
+  }
+
+  /** The moment to choose another one from; left alone while somebody is at it. */
+  private showPicked(ms: number): void {
+    const picked = this.part<HTMLInputElement>("picked");
+    const value = writeTime(Math.floor(ms / 1000) * 1000, this.zone).slice(0, 19);
+    if (document.activeElement !== picked && picked.value !== value) {
+      picked.value = value;
     }
   }
 
@@ -434,9 +444,6 @@ export class PlaybackPage {
       this.goTo(when);
     });
     when.addEventListener("input", () => when.removeAttribute("aria-invalid"));
-    picked.addEventListener("focus", () => {
-      picked.value = writeTime(Math.floor(this.player.clock.now() / 1000) * 1000, this.zone).slice(0, 19);
-    });
     picked.addEventListener("change", () => this.goToPicked(picked));
     this.root.addEventListener("change", (event) => {
       const input = event.target as HTMLInputElement;
