@@ -191,6 +191,17 @@ def test_the_address_shows_the_exact_picture(opened: Callable[..., Page], watch:
     assert complaints(watch) == []
 
 
+@pytest.mark.parametrize("more", ["&speed=1&paused=1", "&speed=1"])
+def test_a_tile_on_its_way_to_a_place_that_was_let_go_of_turns_back(opened: Callable[..., Page], more: str) -> None:
+    page = opened("1", 72.5, more)
+    wait_until(lambda: number_shown(page, 1) >= picture_at(72.5), "a picture")
+    # What happens where somebody leaves a place while its first picture is being looked for.
+    page.locator("video").evaluate("video => { video.currentTime -= 3600; }")
+    assert page.locator("video").evaluate("video => video.seeking")
+    wait_until(lambda: not page.locator("video").evaluate("video => video.seeking"), "a way out")
+    wait_until(lambda: number_shown(page, 1) >= picture_at(72.5), "the picture of the clock")
+
+
 def test_a_click_on_the_timeline_goes_there(opened: Callable[..., Page], day: Day) -> None:
     page = opened("1", 30)
     expect_number(page, 1, picture_at(30))

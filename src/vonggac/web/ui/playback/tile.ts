@@ -12,6 +12,8 @@ const SEEK_PAUSE_MS = 600;
 const MOST_LEAD_MS = 500;
 /** Where the browser has no decoder the server makes a picture, at most so often. */
 const STILL_EVERY_MS = 1_000;
+/** So much may lack at a buffer's edge, and a picture is found all the same. */
+const EDGE_S = 0.02;
 /** Standing still for a moment (somebody else's picture is not there yet), a few pictures more or less do not matter. */
 const HELD_MS = 250;
 /** A bare word of loading before this would only flicker. */
@@ -131,14 +133,14 @@ export class Tile {
     const aheadMs = Feed.moment(video.currentTime) - beat.ms;
     if (!beat.running || beat.held) {
       video.pause();
-      if (!video.seeking && Math.abs(aheadMs) > (beat.running ? HELD_MS : 0.6)) {
+      if (!this.arriving && Math.abs(aheadMs) > (beat.running ? HELD_MS : 0.6)) {
         this.seek(beat.ms);
       }
       this.ready = !video.seeking && video.readyState >= video.HAVE_CURRENT_DATA;
       return;
     }
     const { rate, seek } = steer(aheadMs, beat.speed);
-    if (seek && !video.seeking && performance.now() - this.soughtAt > SEEK_PAUSE_MS) {
+    if (seek && !this.arriving && performance.now() - this.soughtAt > SEEK_PAUSE_MS) {
       // By the time it is there the clock has gone on.
       this.seek(beat.ms + this.seekLasted * beat.speed);
     }
@@ -154,12 +156,26 @@ export class Tile {
   private showKey(beat: Beat): void {
     const key = this.feed.keyFrame(beat.ms);
     this.video.pause();
-    if (key && !this.video.seeking && Math.abs(Feed.moment(this.video.currentTime) - key.fromMs) > 0.6) {
+    if (key && !this.arriving && Math.abs(Feed.moment(this.video.currentTime) - key.fromMs) > 0.6) {
       this.keyShown = key.fromMs;
       this.seek(key.fromMs);
     }
     // The clock does not wait for each key frame to be painted: the next one corrects it.
     this.ready = this.video.readyState >= this.video.HAVE_CURRENT_DATA || this.keyShown > 0;
+  }
+
+  /** Whether it is on its way to a place that it will reach: one that was let go of it would wait for for ever. */
+  private get arriving(): boolean {
+    const { seeking, currentTime, buffered } = this.video;
+    if (!seeking) {
+      return false;
+    }
+    for (let index = 0; index < buffered.length; index++) {
+      if (buffered.start(index) - EDGE_S <= currentTime && currentTime <= buffered.end(index) + EDGE_S) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private seek(ms: number): void {
