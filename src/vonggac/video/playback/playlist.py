@@ -173,25 +173,26 @@ def _shift(first: Segment, last: Segment, next_one: Segment) -> int:
 
 
 def _segments_of(stretch: Stretch) -> Iterator[Segment]:
+    """Yield what is fetched at once; made only when its end is known, since an hour has 1,800 of them."""
     held = stretch.held
-    begun: Segment | None = None
-    end = 0
+    begun: tuple[int, int, int, bool] | None = None  # its group, offset, tick, seam
+    end = until = 0
     for place, (group, tick) in enumerate(_timed(stretch), stretch.first_group):
-        apart = group.offset != end or (begun is not None and tick - begun.tick - begun.ticks > SEAM_TICKS)
-        end = group.offset + group.size
-        if group.key and (begun is None or apart or tick - begun.tick >= SHORTEST_TICKS):
-            if begun is not None:
-                yield begun if apart else replace(begun, ticks=tick - begun.tick)
-            begun = Segment(held, place, group.offset, group.size, tick, group.duration_ticks, begun is None or apart)
-        elif begun is None:
-            continue  # without its key frame
-        elif apart:
-            yield begun
-            begun = None
-        else:
-            begun = replace(begun, size=end - begun.offset, ticks=tick + group.duration_ticks - begun.tick)
+        apart = group.offset != end or (begun is not None and tick - until > SEAM_TICKS)
+        if begun is not None:
+            number, offset, first, seam = begun
+            if apart:
+                yield Segment(held, number, offset, end - offset, first, until - first, seam)
+                begun = None
+            elif group.key and tick - first >= SHORTEST_TICKS:
+                yield Segment(held, number, offset, end - offset, first, tick - first, seam)
+                begun = (place, group.offset, tick, False)
+        if begun is None and group.key:  # what stands without its key frame is left out
+            begun = (place, group.offset, tick, True)
+        end, until = group.offset + group.size, tick + group.duration_ticks
     if begun is not None:
-        yield begun
+        number, offset, first, seam = begun
+        yield Segment(held, number, offset, end - offset, first, until - first, seam)
 
 
 def _key_frames_of(stretch: Stretch) -> Iterator[Segment]:
