@@ -139,15 +139,20 @@ def test_one_secret_of_another_key_does_not_stop_the_other_cameras(database: Dat
         assert service.sources(session, box)[0].url == "rtsp://new:word@192.0.2.1/foreign"
 
 
-def test_a_new_address_keeps_the_credentials_unless_it_brings_its_own(database: Database, box: SecretBox) -> None:
+def test_a_new_address_on_the_same_host_keeps_the_credentials_unless_it_brings_its_own(
+    database: Database, box: SecretBox
+) -> None:
     added(database, box, new(database, "a", "rtsp://u:p@192.0.2.1/x"))
 
     def url() -> str:
         with database.read() as session:
             return service.stream_url(service.find_camera(session, "a"), box)
 
-    edited(database, box, "a", address=split_address("rtsp://192.0.2.2/y"))
-    assert url() == "rtsp://u:p@192.0.2.2/y"
+    edited(database, box, "a", address=split_address("rtsp://192.0.2.1:8554/y"))
+    assert url() == "rtsp://u:p@192.0.2.1:8554/y"
+    with pytest.raises(service.CredentialsWanted, match="another machine"):
+        edited(database, box, "a", address=split_address("rtsp://192.0.2.2/y"))
+    assert url() == "rtsp://u:p@192.0.2.1:8554/y"
     edited(database, box, "a", address=split_address("rtsp://v:q@192.0.2.2/y"))
     assert url() == "rtsp://v:q@192.0.2.2/y"
     edited(database, box, "a", forget_credentials=True)

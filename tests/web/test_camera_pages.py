@@ -211,8 +211,8 @@ def test_a_change_is_kept_announced_and_keeps_the_password(client: Any, district
         "name": "Chợ Liên Nghĩa, cổng Bắc",
         "unit": unit.hex,
         "kind": "ptz",
-        "url": "rtsp://192.0.2.20:8554/main",
-        "sub_url": "rtsp://192.0.2.20:8554/sub",
+        "url": "rtsp://192.0.2.1:8554/main",
+        "sub_url": "rtsp://192.0.2.1:8554/sub",
         "min_days": "60",
         "max_days": "0",
         "latitude": "11.735, 108.373",
@@ -234,8 +234,8 @@ def test_a_change_is_kept_announced_and_keeps_the_password(client: Any, district
     assert (after.name, after.kind, after.unit_id, after.enabled) == (wanted["name"], "ptz", unit, False)
     assert (after.latitude, after.longitude, after.min_days, after.max_days) == (11.735, 108.373, 60, 0)
     assert (after.contract, after.guarantee_until) == ("05/2026/HĐ", date(2028, 5, 31))
-    assert service.stream_url(after, box) == f"rtsp://admin:{SECRET}@192.0.2.20:8554/main"
-    assert service.stream_url(after, box, "sub") == f"rtsp://admin:{SECRET}@192.0.2.20:8554/sub"
+    assert service.stream_url(after, box) == f"rtsp://admin:{SECRET}@192.0.2.1:8554/main"
+    assert service.stream_url(after, box, "sub") == f"rtsp://admin:{SECRET}@192.0.2.1:8554/sub"
     with district.database.read() as session:
         events = session.scalars(sa.select(EventRow).where(EventRow.topic == "camera.changed")).all()
     assert "url" in events[-1].payload["fields"]
@@ -257,6 +257,39 @@ def test_a_new_password_alone_keeps_the_user_and_both_can_be_forgotten(client: A
     walk(steps())
     # A new user does not get the password of the old one.
     assert seen == ["rtsp://admin:moi@192.0.2.1/stream", "rtsp://vien:@192.0.2.1/stream", "rtsp://192.0.2.1/stream"]
+
+
+def test_the_stored_password_is_not_sent_to_another_machine_unasked(client: Any, district: Any) -> None:
+    with_secret(district)
+    box = district.folder.secret_box()
+    before = service.stream_url(camera(district), box)
+    elsewhere = {"url": "rtsp://192.0.2.66/stream"}
+
+    async def steps() -> list[Any]:
+        await client.log_in()
+        form = fields((await client.get("/cameras/1/edit")).text)
+        answers = [await client.post("/cameras/1/edit", form | elsewhere)]
+        assert service.stream_url(camera(district), box) == before
+        answers.append(await client.post("/cameras/1/edit", form | elsewhere | {"user": "admin", "password": "moi"}))
+        return answers
+
+    refused, taken = walk(steps())
+    assert refused.status_code == 422
+    assert "Địa chỉ mới là của máy khác nên tên và mật khẩu đang lưu không được gửi tới đó." in refused.text
+    assert taken.headers["location"] == "/cameras/1?notice=saved"
+    assert service.stream_url(camera(district), box) == "rtsp://admin:moi@192.0.2.66/stream"
+
+
+def test_the_user_alone_does_not_fetch_the_stored_password_for_another_machine(client: Any, district: Any) -> None:
+    with_secret(district)
+
+    async def steps() -> None:
+        await client.log_in()
+        form = fields((await client.get("/cameras/1/edit")).text)
+        await client.post("/cameras/1/edit", form | {"url": "rtsp://192.0.2.66/stream", "user": "admin"})
+
+    walk(steps())
+    assert SECRET not in service.stream_url(camera(district), district.folder.secret_box())
 
 
 def test_wrong_input_is_named_field_by_field_and_nothing_typed_is_lost_but_the_password(

@@ -235,11 +235,29 @@ def test_a_saved_view_comes_back_for_whoever_opens_its_address(
     other.goto(wall.url)
     expect_numbers(other, "1", "2", "3", "4")
     wall.click("[data-save]")
+    asked_before: list[str] = []
+    wall.once("dialog", lambda dialog: (asked_before.append(dialog.message), dialog.accept()))
     wall.click("#wall-save [data-delete]")
+    assert asked_before == ["Xóa bố cục Ca đêm?"]
     expect(say(wall)).to_have_text("Đã xóa bố cục Ca đêm.")
     other.reload()
     expect(other.locator("[data-lost]")).to_be_visible()
     assert watch.complaints == []
+
+
+def test_a_view_that_cannot_be_kept_says_why_and_nothing_typed_is_lost(wall: Page, watch: Any) -> None:
+    wall.click("[data-save]")
+    # The box has a limit, and the centre has its own.
+    wall.locator("#wall-save [name=name]").evaluate("box => { box.removeAttribute('maxlength'); }")
+    wall.fill("#wall-save [name=name]", "Ca đêm " * 20)
+    wall.click("#wall-save [data-new]")
+    expect(wall.locator("#wall-save [data-problem]")).to_have_text("Tên bố cục phải có từ 1 đến 100 chữ cái.")
+    assert wall.input_value("#wall-save [name=name]") == "Ca đêm " * 20
+    watch.complaints.clear()  # the browser notes the refusal in its console
+    wall.route("**/api/wall/views", lambda route: route.abort())
+    wall.click("#wall-save [data-new]")
+    expect(wall.locator("#wall-save [data-problem]")).to_contain_text("Không lưu được bố cục")
+    watch.complaints.clear()
 
 
 def test_what_was_on_the_wall_is_there_again_next_time(wall: Page, web: str) -> None:

@@ -92,6 +92,20 @@ class AddressTaken(Invalid):
     """Another camera has this address."""
 
 
+class CredentialsWanted(Invalid):
+    """The new address is another machine: what is stored is not sent there unasked."""
+
+    def __init__(self, column: str) -> None:
+        """`column`: of the address."""
+        super().__init__(
+            N_(
+                "The new address is another machine, so the stored user and password are not sent there. Give them "
+                "anew, or choose to forget them."
+            )
+        )
+        self.column = column
+
+
 class ChangedMeanwhile(VonggacError):
     """Somebody else has changed the camera since whoever wants to change it has seen it."""
 
@@ -161,8 +175,10 @@ def address_taken(url: str, number: int, name: str) -> AddressTaken:
 def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: CameraChanges) -> list[str]:
     """Change a camera; returns the names of the fields that changed, none when everything was so already.
 
-    Its number and its folder stay. Invalid when the new name or address is taken, ChangedMeanwhile when it is not of
-    the version any more that the changes were made to.
+    Its number and its folder stay. Invalid when the new name or address is taken, CredentialsWanted when an address on
+    another host comes without user and password while some are stored: whoever may change an address could else have
+    the password sent to a machine of his own. ChangedMeanwhile when it is not of the version any more that the changes
+    were made to.
     """
     if camera.removed_at is not None:
         raise Invalid(
@@ -474,11 +490,26 @@ def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) ->
         old = _stream(before, column, getattr(camera, column))
         if changes.forget_credentials:
             old = replace(old, credentials=None)
+        elif new is not None and _sent_elsewhere(camera, changes, column, old, new):
+            raise CredentialsWanted(column)
         stream = old if new is None else replace(new, credentials=new.credentials or old.credentials)
         if column == "url" and changes.credentials is not None:
             stream = replace(stream, credentials=changes.credentials)
         streams[column] = stream if stream.url else StreamAddress("")
     return streams
+
+
+def _sent_elsewhere(
+    camera: Camera, changes: CameraChanges, column: str, old: StreamAddress, new: StreamAddress
+) -> bool:
+    """Return whether stored credentials would go to another host than before."""
+    given = new.credentials is not None or (column == "url" and changes.credentials is not None)
+    return (
+        bool(new.url)
+        and old.credentials is not None
+        and not given
+        and host_of(new.url) != host_of(getattr(camera, column))
+    )
 
 
 def _refuse_clash(session: Session, camera: Camera, wanted: dict[str, Any], changed: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from vonggac.cameras import schemas
-from vonggac.cameras.address import HIDDEN, Credentials, StreamAddress, check_credentials, shown, split_address
+from vonggac.cameras.address import HIDDEN, Credentials, StreamAddress, check_credentials, host_of, shown, split_address
 from vonggac.cameras.models import Camera
 from vonggac.cameras.record import LABELS, NAMES, Record, RecordValue, field_value, written
 from vonggac.cameras.schemas import CameraChanges, NewCamera
@@ -247,7 +247,8 @@ def read_changes(
     given = None
     if (reader.text("user") or reader.has_password) and not forget:
         complete = reader.text("user") and reader.has_password
-        given = reader.credentials(None if complete else address.credentials or known())
+        elsewhere = host_of(address.url) != host_of(camera.url)  # where what is stored is not sent unasked
+        given = reader.credentials(None if complete else address.credentials or (None if elsewhere else known()))
     transport, pin = _travels(reader, address.url)
     least, most = reader.days("min_days"), reader.days("max_days")
     reader.read("max_days", lambda: schemas.check_days(least, most), None)

@@ -202,6 +202,8 @@ async def edit_camera(visit: Visit) -> Response:
         reader.note("name", error)
     except service.AddressTaken as error:
         reader.note("url", error)
+    except service.CredentialsWanted as error:
+        reader.note(error.column, error)
     except VonggacError as error:
         reader.note("", error)
     if not reader.sound:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vonggac.core.clock import utc
-from vonggac.core.errors import Invalid
+from vonggac.core.errors import Invalid, NotFound, VonggacError
 from vonggac.org import service as units
 from vonggac.shell.doors import Doors
 from vonggac.shell.visit import Visit, json_response
@@ -120,8 +120,8 @@ async def keep_view(visit: Visit) -> Response:
     account_id, now = visit.known.account_id, utc(visit.shell.clock.now_us())
     try:
         view_id = await visit.shell.database.run(wall_views.keep, account_id, visit.may, sent.wanted(), now)
-    except Invalid as error:
-        return json_response({"error": str(error)}, 400)
+    except (Invalid, NotFound) as error:
+        return _refused(visit, error)
     return json_response({"id": view_id.hex}, 201)
 
 
@@ -133,8 +133,8 @@ async def change_view(visit: Visit) -> Response:
     view_id = _view_id(visit)
     try:
         await visit.shell.database.run(wall_views.change, view_id, account_id, visit.may, sent.wanted(), now)
-    except Invalid as error:
-        return json_response({"error": str(error)}, 400)
+    except (Invalid, NotFound) as error:
+        return _refused(visit, error)
     return json_response({"id": view_id.hex})
 
 
@@ -152,9 +152,14 @@ async def note_last(visit: Visit) -> Response:
     account_id, now = visit.known.account_id, utc(visit.shell.clock.now_us())
     try:
         await visit.shell.database.run(wall_views.note_last, account_id, visit.may, sent.arrangement(), now)
-    except Invalid as error:
-        return json_response({"error": str(error)}, 400)
+    except (Invalid, NotFound) as error:
+        return _refused(visit, error)
     return json_response({})
+
+
+def _refused(visit: Visit, error: VonggacError) -> Response:
+    """Say in the officer's language why a view is not kept."""
+    return json_response({"error": visit.words.explain(error)}, 404 if isinstance(error, NotFound) else 400)
 
 
 async def _start(visit: Visit) -> Start:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from vonggac.cameras.models import Camera
 from vonggac.core import text
 from vonggac.core.errors import Invalid, NotFound
+from vonggac.core.i18n import N_
 from vonggac.core.ids import new_id
 from vonggac.org.models import Unit
 from vonggac.web.models import WallLast, WallView
@@ -101,7 +102,9 @@ def keep(session: Session, account_id: uuid.UUID, may: May, wanted: Wanted, now:
     """Keep a new view; returns its id. Invalid where it breaks a rule, NotFound where it names what is not there."""
     held = session.scalar(sa.select(sa.func.count()).where(WallView.account_id == account_id))
     if (held or 0) >= MOST_VIEWS_EACH:
-        raise Invalid(f"There are {held} views of yours already. Delete one that nobody needs.")
+        raise Invalid(
+            N_("There are {most} views of yours already. Delete one that nobody needs."), most=MOST_VIEWS_EACH
+        )
     _may_keep(session, wanted.unit_id, may)
     row = WallView(id=new_id(), account_id=account_id)
     _write(session, row, account_id, may, wanted, now)
@@ -179,7 +182,7 @@ def _named(name: str, by_number: dict[int, uuid.UUID]) -> uuid.UUID | None:
 def _write(session: Session, row: WallView, account_id: uuid.UUID, may: May, wanted: Wanted, now: datetime) -> None:
     name = text.one_line(wanted.name)
     if not name or len(name) > NAME_LENGTH:
-        raise Invalid(f"A view needs a name of 1 to {NAME_LENGTH} letters.")
+        raise Invalid(N_("A view needs a name of 1 to {most} letters."), most=NAME_LENGTH)
     _check(wanted.arrangement)
     _must_be_visible(session, may, wanted.arrangement.cameras)
     _check_tour(session, account_id, may, wanted)
@@ -197,33 +200,39 @@ def _write(session: Session, row: WallView, account_id: uuid.UUID, may: May, wan
 
 def _check(arrangement: Arrangement) -> None:
     if arrangement.layout not in LAYOUTS:
-        raise Invalid(f"The wall has {', '.join(map(str, LAYOUTS))} tiles, not {arrangement.layout}.")
+        raise Invalid(
+            N_("The wall has {layouts} tiles, not {asked}."),
+            layouts=", ".join(map(str, LAYOUTS)),
+            asked=arrangement.layout,
+        )
     if len(arrangement.cameras) > MOST_PLACES:
-        raise Invalid(f"A view has at most {MOST_PLACES} places.")
+        raise Invalid(N_("A view has at most {most} places."), most=MOST_PLACES)
 
 
 def _check_tour(session: Session, account_id: uuid.UUID, may: May, wanted: Wanted) -> None:
     if wanted.dwell_s and not SHORTEST_DWELL_S <= wanted.dwell_s <= LONGEST_DWELL_S:
-        raise Invalid(f"A tour stays {SHORTEST_DWELL_S} to {LONGEST_DWELL_S} seconds at each stop.")
+        raise Invalid(
+            N_("A tour stays {least} to {most} seconds at each stop."), least=SHORTEST_DWELL_S, most=LONGEST_DWELL_S
+        )
     if not wanted.stops:
         return
     if not wanted.dwell_s or len(wanted.stops) > MOST_STOPS:
-        raise Invalid(f"A tour has at most {MOST_STOPS} stops and stays some seconds at each.")
+        raise Invalid(N_("A tour has at most {most} stops and stays some seconds at each."), most=MOST_STOPS)
     there = {view.id: view for view in views(session, account_id, may)}
     for stop in wanted.stops:
         if stop not in there or there[stop].stops:
-            raise NotFound("A stop of the tour is no view of yours, or is a tour itself.")
+            raise NotFound(N_("A stop of the tour is no view of yours, or is a tour itself."))
 
 
 def _may_keep(session: Session, unit_id: uuid.UUID | None, may: May) -> None:
     if unit_id is not None and (session.get(Unit, unit_id) is None or not may("wall.share", unit_id)):
-        raise NotFound("There is no unit of that id where you may keep views.")
+        raise NotFound(N_("You may not keep views of that unit."))
 
 
 def _own(session: Session, view_id: uuid.UUID, account_id: uuid.UUID, may: May) -> WallView:
     row = session.get(WallView, view_id)
     if row is None or not _may_change(row, account_id, may):
-        raise NotFound("There is no view of that id which you may change.")
+        raise NotFound(N_("The view is not there any more, or is not yours to change."))
     return row
 
 
@@ -238,7 +247,7 @@ def _visible(session: Session, may: May) -> set[uuid.UUID]:
 
 def _must_be_visible(session: Session, may: May, places: Places) -> None:
     if {one for one in places if one is not None} - _visible(session, may):
-        raise NotFound("A camera of the view is not there, or not yours to see.")
+        raise NotFound(N_("A camera of the view is not there, or not yours to see."))
 
 
 def _only(places: Places, visible: set[uuid.UUID]) -> Places:

@@ -242,6 +242,10 @@ export class Tile {
       if (!line) {
         line = document.createElement("p");
         line.className = name;
+        if (name === "detail") {
+          // As the recorder noted it.
+          line.setAttribute("lang", "en");
+        }
         this.cover.append(line);
       }
       setText(line, text);

@@ -1,7 +1,7 @@
 // The dialogs of views: saving one, deleting one, and making a tour of several.
 
 import type { Arrangement } from "./arrangement";
-import type { View, Views } from "./views";
+import type { Kept, View, Views } from "./views";
 import { say } from "./words";
 
 export interface SaveTarget {
@@ -53,6 +53,7 @@ export class ViewDialogs {
     within(this.save, "[data-again]").hidden = !own;
     within(this.save, "[data-delete]").hidden = !own;
     within(this.save, "[data-new]").classList.toggle("primary", !own);
+    problem(this.save, "");
     this.save.showModal();
     within<HTMLInputElement>(this.save, "[name=name]").select();
   }
@@ -74,7 +75,7 @@ export class ViewDialogs {
     );
     within(this.tour, "[data-few]").hidden = choices.length > 1;
     within<HTMLInputElement>(this.tour, "[name=name]").value = current?.stops.length ? current.name : "";
-    this.problem("");
+    problem(this.tour, "");
     this.tour.showModal();
   }
 
@@ -100,9 +101,7 @@ export class ViewDialogs {
       stops: again ? (current?.stops ?? []) : [],
       dwell_s: again ? (current?.dwell_s ?? 0) : 0,
     };
-    const id = await this.views.keep(sent, again && current ? current.id : null);
-    this.save.close();
-    await this.done(id, name.value);
+    await this.done(this.save, await this.views.keep(sent, again && current ? current.id : null), name.value);
   }
 
   private async keepTour(): Promise<void> {
@@ -110,7 +109,7 @@ export class ViewDialogs {
     const name = within<HTMLInputElement>(this.tour, "[name=name]");
     const current = this.target.current();
     if (stops.length < 2) {
-      this.problem(say("tour_choose"));
+      problem(this.tour, say("tour_choose"));
       return;
     }
     name.required = true;
@@ -129,15 +128,13 @@ export class ViewDialogs {
       stops,
       dwell_s: this.dwell(),
     };
-    const id = await this.views.keep(sent, again ? current.id : null);
-    this.tour.close();
-    await this.done(id, name.value);
+    await this.done(this.tour, await this.views.keep(sent, again ? current.id : null), name.value);
   }
 
   private run(): void {
     const stops = this.stops();
     if (stops.length < 2) {
-      this.problem(say("tour_choose"));
+      problem(this.tour, say("tour_choose"));
       return;
     }
     this.tour.close();
@@ -146,7 +143,8 @@ export class ViewDialogs {
 
   private async remove(): Promise<void> {
     const current = this.target.current();
-    if (!current || (current.unit && !confirm(say("view_delete_sure", { view: current.name })))) {
+    const sure = current?.unit ? "view_delete_shared_sure" : "view_delete_sure";
+    if (!current || !confirm(say(sure, { view: current.name }))) {
       return;
     }
     this.save.close();
@@ -158,9 +156,15 @@ export class ViewDialogs {
     }
   }
 
-  private async done(id: string | null, name: string): Promise<void> {
-    if (id && (await this.views.fetch())) {
-      this.target.kept(id, name);
+  /** Close a dialog whose view was kept; else what was typed stays, and why. */
+  private async done(dialog: HTMLDialogElement, kept: Kept, name: string): Promise<void> {
+    if (!("id" in kept)) {
+      problem(dialog, kept.problem);
+      return;
+    }
+    dialog.close();
+    if (await this.views.fetch()) {
+      this.target.kept(kept.id, name);
     } else {
       this.target.failed();
     }
@@ -173,10 +177,10 @@ export class ViewDialogs {
   private dwell(): number {
     return Number(within<HTMLSelectElement>(this.tour, "[name=dwell]").value);
   }
+}
 
-  private problem(text: string): void {
-    within(this.tour, "[data-problem]").textContent = text;
-  }
+function problem(dialog: HTMLDialogElement, words: string): void {
+  within(dialog, "[data-problem]").textContent = words;
 }
 
 function within<T extends Element = HTMLElement>(root: Element, selector: string): T {

@@ -28,6 +28,9 @@ export interface Sent {
   dwell_s: number;
 }
 
+/** The id of a view that was kept, or in words why it was not. */
+export type Kept = { id: string } | { problem: string };
+
 const TIMEOUT_MS = 10_000;
 
 export class Views {
@@ -53,14 +56,16 @@ export class Views {
     return this.all.find((view) => view.id === id);
   }
 
-  /** Keep a view, a new one without `id`; returns its id, null where that failed. */
-  async keep(sent: Sent, id: string | null): Promise<string | null> {
+  /** Keep a view, a new one without `id`. */
+  async keep(sent: Sent, id: string | null): Promise<Kept> {
     const answer = await send("POST", id ? `/api/wall/views/${id}` : "/api/wall/views", sent);
-    return answer ? ((await answer.json()) as { id: string }).id : null;
+    const told = (await answer?.json().catch(() => null)) as { id?: string; error?: string } | null | undefined;
+    const known = answer?.status === 400 || answer?.status === 404;
+    return told?.id ? { id: told.id } : { problem: (known && told?.error) || say("view_failed") };
   }
 
   async remove(id: string): Promise<boolean> {
-    return Boolean(await send("DELETE", `/api/wall/views/${id}`));
+    return Boolean((await send("DELETE", `/api/wall/views/${id}`))?.ok);
   }
 
   /** Write the views into a list to choose from. */
@@ -81,16 +86,16 @@ export class Views {
   }
 }
 
+/** What the centre answers; null where it does not. */
 async function send(method: string, address: string, body?: unknown): Promise<Response | null> {
   try {
-    const answer = await fetch(address, {
+    return await fetch(address, {
       method,
       headers: { "content-type": "application/json", "x-csrf-token": document.body.dataset.csrf ?? "" },
       body: body === undefined ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
       keepalive: true,
     });
-    return answer.ok ? answer : null;
   } catch {
     return null;
   }
