@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
@@ -47,16 +48,17 @@ class BenchmarkFailed(Exception):
 class Centre:
     """A centre on SQLite that records these cameras, from entering the block to leaving it.
 
-    `settings` are environment variables (`VONGGAC_RECORDER_SYNC_SECONDS`). Data lie in `folder/data`, the log in
+    `sub_urls`: of the small streams of the first of them. `settings` are environment variables
+    (`VONGGAC_RECORDER_SYNC_SECONDS`). Data lie in `folder/data`, the log in
     `folder/log`. Leaving ends it in order.
     """
 
-    def __init__(self, folder: Path, urls: Sequence[str], **settings: str) -> None:
+    def __init__(self, folder: Path, urls: Sequence[str], sub_urls: Sequence[str] = (), **settings: str) -> None:
         self.folder, self.data = folder, folder / "data"
         self.cameras = len(urls)
         self.settings = settings
         folder.mkdir(parents=True, exist_ok=True)
-        make_centre(self.data, urls)
+        make_centre(self.data, urls, sub_urls)
         self._log = (folder / "log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None
@@ -162,14 +164,15 @@ def vonggac() -> str:
     return str(Path(sys.executable).with_name("vonggac"))
 
 
-def make_centre(data: Path, urls: Sequence[str]) -> None:
+def make_centre(data: Path, urls: Sequence[str], sub_urls: Sequence[str] = ()) -> None:
     """Make a centre whose cameras have these addresses, as a user would: `init`, then `camera import`."""
     _do([vonggac(), "init", str(data)])
     table = data.with_suffix(".csv")
     with table.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["name", "url", "unit", "kind", "latitude", "longitude"])
-        rows.writerows([f"Camera {number:04}", url, "", "overview", "", ""] for number, url in enumerate(urls, 1))
+        rows.writerow(["name", "url", "unit", "kind", "latitude", "longitude", "sub_url"])
+        for number, (url, sub_url) in enumerate(zip_longest(urls, sub_urls[: len(urls)], fillvalue=""), 1):
+            rows.writerow([f"Camera {number:04}", url, "", "overview", "", "", sub_url])
     _do([vonggac(), "camera", "import", str(table), "--data", str(data)])
 
 
