@@ -55,7 +55,7 @@ lint: $(VENV)/.done-dev node_modules/.done  ## format, lint, types, layers
 	npm run --silent check
 
 test: debian setup $(VENV)/.done-dev lint  ## everything
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup $(VENV)/.done-dev  ## what daily work needs, under a minute
 	$(BIN)/python -m pytest -m "not slow" -n 2
