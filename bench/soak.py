@@ -10,27 +10,22 @@ nothing be told twice. Ctrl-C or SIGTERM ends it early; what was seen until then
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.accounting import Account, accounts, disagreements, gaps_by_reason
-from bench.centre import FOLDER, BenchmarkFailed, Centre, vonggac, work_folder
-from bench.process_tree import proportional_by_name, stop
+from bench.centre import FOLDER, BenchmarkFailed, Centre, work_folder
+from bench.district import district
+from bench.process_tree import proportional_by_name
 from bench.results import Result, keep
 from vonggac.core.clock import SystemClock
-from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import VonggacError
-from vonggac.core.settings import Settings
 from vonggac.sim.control import SimControl
 from vonggac.sim.faults import KINDS
 
@@ -39,7 +34,6 @@ GROWTH = 0.05
 SAMPLE_S = 30.0
 _SETTLED_S = 30.0
 """Without faults at the end, so that every camera is being recorded when the account is closed."""
-_READY_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -69,36 +63,12 @@ class Seen:
     minutes: float = 0.0
 
 
-@contextmanager
-def district(folder: Path, load: Load) -> Iterator[tuple[SimControl, list[str]]]:
-    """Serve the simulated cameras; yields their control and their addresses."""
-    folder.mkdir(parents=True)
-    ready = folder / "ready.json"
-    command = [vonggac(), "sim", "serve", "--data", str(folder), "--cameras", str(load.cameras)]
-    command += ["--bit-rate", str(load.kilobits), "--ready-file", str(ready)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            end = time.monotonic() + _READY_TIMEOUT_S  # The scenes are drawn at the first start.
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > end:
-                    raise BenchmarkFailed(
-                        f"The simulated cameras did not start. {(folder / 'log').read_text()[-2000:]}"
-                    )
-                time.sleep(0.25)
-            address = json.loads(ready.read_text())["address"]
-            control = SimControl(DataFolder(folder.resolve(), Settings()).socket_path("sim"))
-            yield control, [f"{address}{camera.path}" for camera in control.status()]
-        finally:
-            stop([process])
-
-
 def run(load: Load, folder: Path = FOLDER) -> list[Result]:
     """Soak; then close the account and read every file."""
     clock, seen = SystemClock(), Seen()
     with (
         work_folder("soak", folder) as work,
-        district(work / "sim", load) as (control, urls),
+        district(work / "sim", load.cameras, load.kilobits) as (control, urls, _),
         Centre(work / "centre", urls) as centre,
     ):
         centre.wait_until_recording()
