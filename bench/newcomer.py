@@ -1,7 +1,7 @@
 """How long a newcomer's finds take in the browser: the times of the test that lets him find them.
 
-`tests/web/test_newcomer_in_chromium.py` clicks visible links only, in Vietnamese and English, before a large window and a
-telephone. It writes down how long each thing took from the first action until the pictures that were wanted had been
+`tests/web/test_newcomer_in_chromium.py` clicks visible links only, in Vietnamese and English, before a large window and
+a telephone. It writes down how long each thing took from the first action until the pictures that were wanted had been
 seen (six different ones, read by their numbers) or the file was there, without a person's time to read and to aim.
 """
 
