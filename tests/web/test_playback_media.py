@@ -197,7 +197,7 @@ def test_a_disk_that_is_away_a_file_that_is_gone_and_one_cut_short_are_said_in_w
         (footage.folder / MARKER).unlink()
         assert await errors() == [(503, "volume_lost")] * 3
         vietnamese = await client.get(paths[0], page=False, accept_language="vi")
-        assert vietnamese.json()["words"] == "Không có ổ đĩa chứa đoạn ghi này."
+        assert vietnamese.json()["words"] == "Không có ổ đĩa chứa bản ghi này."
 
     run(client, work())
 
