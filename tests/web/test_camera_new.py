@@ -263,3 +263,23 @@ def test_a_check_that_takes_too_long_is_broken_off_and_says_so(monkeypatch: pyte
     check = asyncio.run(steps())
     assert check.report is not None
     assert (check.report.reason, check.running) == ("timed_out", False)
+
+
+def test_a_check_that_fails_by_itself_keeps_no_page_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(camera_checks, "check_camera", broken)
+
+    async def steps() -> Check:
+        check = Checks(RecorderSettings()).start(Check(uuid.UUID(int=1), silent(), "tcp", ""))
+        assert check.task is not None
+        await asyncio.gather(check.task, return_exceptions=True)
+        await asyncio.sleep(0)
+        return check
+
+    check = asyncio.run(steps())
+    assert check.report is not None
+    assert (check.running, check.report.reason) == (False, "protocol")
+    assert "ZeroDivisionError" in check.report.failure
+    assert SECRET not in check.report.failure

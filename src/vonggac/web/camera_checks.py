@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from vonggac.cameras.address import StreamAddress, join_address
 from vonggac.core.errors import VonggacError
 from vonggac.core.i18n import N_
+from vonggac.core.log import get_logger
 from vonggac.core.settings import RecorderSettings
 from vonggac.video import stills
 from vonggac.video.check import CheckReport, Step, check_camera
@@ -77,6 +78,7 @@ class Checks:
             raise TooManyChecks(N_("Several cameras are being checked already. Try again in a minute."))
         check.began_s = self._seconds()
         check.task = asyncio.create_task(self._run(check), name="camera check")
+        check.task.add_done_callback(lambda task: _note_end(check, task))
         self._kept[check.account_id] = check
         return check
 
@@ -127,3 +129,14 @@ class Checks:
                 check.picture_fault = str(error)
             report.key_frame = None  # megabytes, and not needed any more
         check.report = report
+
+
+def _note_end(check: Check, task: asyncio.Task[None]) -> None:
+    """Let no page wait for a check that ended with an error of ours: it says so, and the log says more."""
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    get_logger().error("A camera check broke off", exc_info=error)
+    check.report = CheckReport(check.address.url, steps=check.steps, transport=check.transport)
+    check.report.fail(
+        "protocol", f"The check itself has failed ({type(error).__name__}); the log of the centre says more."
+    )
