@@ -222,6 +222,18 @@ def test_a_camera_that_wants_to_speak_another_protocol_is_not_followed(head: byt
         assert answer.complete
 
 
+@pytest.mark.parametrize("step", [1, 1000])
+def test_what_comes_behind_the_end_of_an_answer_changes_nothing_of_it(step: int) -> None:
+    answer = Answer()
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+    data = whole + b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 1\r\n\r\nd"
+    for at in range(0, len(data), step):
+        if not answer.complete:
+            answer.take(data[at : at + step])
+    got = answer.response()
+    assert (got.status, got.challenges, got.body) == (200, [], b"abc")
+
+
 def message(topic: str, operation: str = "Changed", **data: str) -> Notification:
     return Notification(topic, operation, (), data)
 

@@ -73,3 +73,13 @@ def test_control_information_in_control_information_is_left_out(rtp, h265, strea
     packets = [nested, *short, *packer.single(h265.slice_unit(b"y", key=True), 6000, marker=True)]
     assert play(rtp, stream, packets).nals == [[h265.slice_unit(b"y", key=True)]]
     assert "torn packets left out" in stream[0].oddities
+
+
+def test_zeros_that_look_like_the_header_of_a_slice_make_no_picture(rtp, h265, stream):
+    """Found by the fuzzer: an empty picture went out, of which a file would have held a sample of no bytes."""
+    packer = h265.Packer()
+    whole = h265.slice_unit(b"x" * 300, key=True)
+    packets = packer.single(whole, 0, marker=True)
+    packets += packer.single(bytes(6) + b"\1" + h265.sei(b"sei"), 6000, marker=True)
+    pictures = play(rtp, stream, packets)
+    assert pictures.nals == [[whole]]

@@ -81,9 +81,11 @@ class Answer:
         """Return the complete answer."""
         return HttpResponse(self._status, self._challenges, bytes(self._body))
 
-    # Called by the parser.
+    # Called by the parser, also for what a camera sends behind the end of its answer.
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            return
         lower = name.lower()
         if lower == b"www-authenticate" and len(self._challenges) < 8:
             self._challenges.append(value.decode("latin-1"))
@@ -91,11 +93,14 @@ class Answer:
             self._length_known = True
 
     def on_headers_complete(self) -> None:
+        if self.complete:
+            return
         self._status = self._parser.get_status_code()
         self._headers_done = self._status >= 200
 
     def on_body(self, data: bytes) -> None:
-        self._body += data
+        if not self.complete:
+            self._body += data
 
     def on_message_complete(self) -> None:
-        self.complete = self._headers_done
+        self.complete = self.complete or self._headers_done

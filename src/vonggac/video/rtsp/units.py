@@ -278,6 +278,8 @@ class UnitDepacketiser(Depacketiser):
             unit = padded.rstrip(b"\0")
             # The first of them has been judged when it came; nothing stands before a leading start code.
             if len(unit) < size:
+                if number == 0 and self._has_slice and not self._first_slice(self._data):
+                    self._has_slice = self._key = False  # zeros that looked like the header of a slice
                 continue
             first = unit[size] if len(unit) > size else 0
             if number == 0 or self._begin(self._role(unit, 0), first, timestamp):
