@@ -16,10 +16,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from vonggac.core.backoff import BackOff
 from vonggac.core.datafolder import DataFolder
 from vonggac.core.errors import AlreadyRunning
 from vonggac.core.eventlog import EventRow
 from vonggac.core.presence import RoleRow
+from vonggac.core.supervisor import FIRST_PAUSE_S, HEALTHY_AFTER_S, LONGEST_PAUSE_S, pause_after
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +82,12 @@ def test_a_role_that_crashes_is_started_again_with_growing_pauses(centre: DataFo
     moments = [datetime.fromisoformat(str(moment)) for moment in started[:4]]
     pauses = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(moments)]
     assert [pause >= least for pause, least in zip(pauses, (0.25, 0.5, 1.0), strict=True)] == [True, True, True]
+
+
+def test_a_role_that_did_its_work_is_started_again_at_once_however_often_it_is_killed():
+    back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S, lambda: 1.0)
+    assert [pause_after(back_off, HEALTHY_AFTER_S) for _ in range(40)] == [FIRST_PAUSE_S] * 40
+    assert [pause_after(back_off, 1.0) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
 
 
 def test_the_log_says_once_a_minute_that_a_role_dies(centre: DataFolder, up: Start, wait_until: Wait):

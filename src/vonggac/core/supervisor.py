@@ -26,9 +26,10 @@ from vonggac.core.ratelimit import RateLimit
 NAME = "supervisor"
 """Of its lock, and in its lines of the log."""
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-HEALTHY_AFTER_S = 60.0
-"""A role that lived so long starts its back-off from the beginning."""
+LONGEST_PAUSE_S = 10.0
+"""While a recorder is waited for nothing is recorded; one that ends at once costs a second of a processor each time."""
+HEALTHY_AFTER_S = 10.0
+"""A role that lived so long did its work: its back-off starts from the beginning."""
 REFUSED = 75
 """Exit status of a role whose lock another process holds: try again later (EX_TEMPFAIL of sysexits(3))."""
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -75,6 +76,13 @@ class Inheritance:
     level: str
     limits: Limits
     roles: list[RunningRole]
+
+
+def pause_after(back_off: BackOff, lived_s: float) -> float:
+    """Return how long to wait before a role is started again that lived so long."""
+    if lived_s >= HEALTHY_AFTER_S:
+        back_off.reset()
+    return back_off.next()
 
 
 class LineLog:
@@ -166,10 +174,7 @@ class Supervisor:
 
     def _died(self, role: RunningRole, status: int) -> None:
         now_s = time.monotonic()
-        back_off = self._back_offs[role.name]
-        if now_s - role.started_s >= HEALTHY_AFTER_S:
-            back_off.reset()
-        pause_s = back_off.next()
+        pause_s = pause_after(self._back_offs[role.name], now_s - role.started_s)
         words = process.status_in_words(status)
         pid, role.pid = role.pid, 0
         role.due_s = now_s + pause_s
