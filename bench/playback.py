@@ -1,7 +1,7 @@
 """Playback: how fast a playlist of any hour is made, over HTTP, out of 30 days of 102 cameras.
 
 The index is that of `bench.index`, without cameras that record: what is measured is the web process. Seeking to a first
-picture in Chromium is measured by `seek_results`, once there is a page that seeks.
+picture in Chromium is measured by `bench.seek`.
 
     python -m bench.playback --days 1 --cameras 5 --questions 50        smaller; nothing is written down
 """
@@ -130,16 +130,10 @@ def playlist_results(size: Size, client: httpx.Client, numbers: list[int], now_u
     return found
 
 
-def seek_results(quick: bool) -> list[Result]:
-    """Measure from a seek to the first picture in Chromium, one camera and nine in step: with the playback page."""
-    del quick
-    return []
-
-
 def results(quick: bool) -> list[Result]:
-    """Measure playlists of a full index (a small one when `quick`), and seeking."""
+    """Measure playlists and time lines of a full index (a small one when `quick`)."""
     size = Size(cameras=5, days=1, questions=50) if quick else Size()
-    return run(size, FOLDER) + seek_results(quick)
+    return run(size, FOLDER)
 
 
 def run(size: Size, folder: Path) -> list[Result]:

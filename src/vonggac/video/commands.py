@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -317,7 +316,7 @@ def _held_data(held: Held, zone: ZoneInfo, groups: dict[int, Stretch] | None) ->
     if groups is not None:
         stretch = groups.get(row.id)
         shown["groups"] = [
-            {"start_us": start_us, "end_us": end_us, **asdict(group)}
+            {"start_us": start_us, "end_us": end_us, **group._asdict()}
             for group, start_us, end_us in (stretch.timed() if stretch is not None else ())
         ]
     return shown

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vonggac.core.clock import utc
 from vonggac.video.archive.footage import Held, Selection, Stretch
@@ -31,9 +31,8 @@ SETTLED_US = 60_000_000
 _LEAST_TARGET_S = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What a player fetches at once."""
+class Segment(NamedTuple):
+    """What a player fetches at once; a tuple for the same reason as `GroupEntry`."""
 
     held: Held
     group: int
@@ -156,11 +155,11 @@ def _joined(selection: Selection, cut: Callable[[Stretch], Iterator[Segment]], g
         if found:
             last = found[-1]
             if _continues((last.held, last.tick + last.ticks), stretch.held, mine[0].tick):
-                mine[0] = replace(mine[0], seam=False)
+                mine[0] = mine[0]._replace(seam=False)
                 shift = last.shift
             else:
                 shift = _shift(found[0], last, mine[0])
-        found += [replace(one, shift=shift) for one in mine] if shift else mine
+        found += [one._replace(shift=shift) for one in mine] if shift else mine
     return found
 
 
@@ -201,11 +200,11 @@ def _key_frames_of(stretch: Stretch) -> Iterator[Segment]:
     for place, (group, tick) in enumerate(_timed(stretch), stretch.first_group):
         if group.key:
             if begun is not None:
-                yield replace(begun, ticks=tick - begun.tick)
+                yield begun._replace(ticks=tick - begun.tick)
             begun = Segment(stretch.held, place, group.offset, group.size, tick, 0, begun is None)
         end = tick + group.duration_ticks
     if begun is not None:
-        yield replace(begun, ticks=end - begun.tick)
+        yield begun._replace(ticks=end - begun.tick)
 
 
 def _timed(stretch: Stretch) -> Iterator[tuple[GroupEntry, int]]:
