@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.centre import FOLDER, BenchmarkFailed
 from bench.results import Result
 from peers.chromium import chromium
-from peers.coded import Recorded, encode_numbers, record
+from peers.coded import Material, Recorded, encode_numbers, record
 from peers.footage import Footage
 from vonggac.cameras.models import Camera
 from vonggac.core import schema, secrets, text
@@ -47,10 +48,13 @@ _SERVE = "import sys; from pathlib import Path; from vonggac.core.datafolder imp
 _SERVE += "from vonggac.web.role import run; sys.exit(run(DataFolder.open(Path(sys.argv[1])), 'web'))"
 
 _SEEK = """
-async share => {
+async moment => {
   const tiles = [...document.querySelectorAll('.tile')];
   const canvas = document.querySelector('canvas');
   const box = canvas.getBoundingClientRect();
+  const [from, to] = [Number(canvas.dataset.fromMs) / 1000, Number(canvas.dataset.toMs) / 1000];
+  const share = (moment - from) / (to - from);
+  if (!(share > 0.01 && share < 0.99)) throw new Error(`the moment is not in view: ${share}`);
   const x = box.left + box.width * share;
   const place = {clientX: x, clientY: box.bottom - 6, bubbles: true, button: 0, pointerId: 1};
   const painted = tiles.map(tile => new Promise((resolve, reject) => {
@@ -113,8 +117,13 @@ def _p95(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * 95 // 100)]
 
 
+@cache
+def _coded(first: int) -> Material:
+    return encode_numbers(60 * FPS, fps=FPS, group=2 * FPS, first=first, width=640, noise=24)
+
+
 def _minute(number: int) -> Recorded:
-    coded = encode_numbers(60 * FPS, fps=FPS, group=2 * FPS, first=number % 4 * 60 * FPS, width=640, noise=24)
+    coded = _coded(number % 4 * 60 * FPS)
     return record(coded.groups(), origin=number * 60 * 90_000, last_end=(number + 1) * 60 * 90_000)
 
 
@@ -204,5 +213,11 @@ def _seeks(page: Page, address: str, cameras: str, start_us: int, minutes: int, 
     page.get_by_role("button", name="1 h", exact=True).click()
     page.wait_for_timeout(1_000)
     chance = random.Random(4)
-    reach = min(0.45, minutes / 130)
-    return [page.evaluate(_SEEK, 0.5 + chance.uniform(-reach, reach)) for _ in range(count)]
+    # The view goes with whoever leaves its middle: only what is in view and recorded can be clicked.
+    first, last = start_us / 1e6 + 5, start_us / 1e6 + minutes * 60 - 5
+    took = []
+    for _ in range(count):
+        left, right = page.locator("canvas").evaluate("one => [one.dataset.fromMs / 1000, one.dataset.toMs / 1000]")
+        edge = (right - left) / 50
+        took.append(page.evaluate(_SEEK, chance.uniform(max(first, left + edge), min(last, right - edge))))
+    return took

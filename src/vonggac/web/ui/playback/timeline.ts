@@ -130,6 +130,9 @@ export class TimelineView {
   private setView(view: View): void {
     this.view = view;
     this.tracks.want(view, this.width);
+    // For whoever looks at the page from outside: what stretch the canvas shows.
+    this.canvas.dataset.fromMs = String(Math.round(view.fromMs));
+    this.canvas.dataset.toMs = String(Math.round(view.toMs));
     this.draw();
   }
 
