@@ -119,7 +119,10 @@ def test_the_onvif_address_may_be_a_column_and_its_password_is_sealed(
         assert "s3cret" not in repr(found)
     with database.write() as session:
         camera = service.find_camera(session, "own")
-        kept = service.edit_camera(session, box, camera, CameraChanges(onvif_address=onvif_address("http://192.0.2.5")))
+        elsewhere, beside = (onvif_address(f"http://{host}") for host in ("192.0.2.5", "192.0.2.1:8080"))
+        with pytest.raises(service.CredentialsWanted):
+            service.edit_camera(session, box, camera, CameraChanges(onvif_address=elsewhere))
+        kept = service.edit_camera(session, box, camera, CameraChanges(onvif_address=beside))
         assert kept == ["onvif_url"]
         taken = service.edit_camera(session, box, camera, CameraChanges(onvif_address=StreamAddress("")))
         assert sorted(taken) == ["onvif_url", "secret"]

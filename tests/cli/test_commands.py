@@ -88,10 +88,10 @@ def test_a_camera_lives_from_add_to_remove(vonggac: Vonggac, centre: Path, passw
     )
     assert stream_url(centre, "1") == f"rtsp://operator:{SECRET}@192.0.2.1/s"
     edited = vonggac(
-        "camera", "edit", "1", "--url", "rtsp://192.0.2.2/s", "--no-position", "--sub-url", "", "--disable"
+        "camera", "edit", "1", "--url", "rtsp://192.0.2.1:8554/s", "--no-position", "--sub-url", "", "--disable"
     )
     assert edited.output == "Changed camera 1, Chợ Liên Nghĩa: enabled, latitude, longitude, password, sub, url.\n"
-    assert stream_url(centre, "1") == f"rtsp://operator:{SECRET}@192.0.2.2/s"
+    assert stream_url(centre, "1") == f"rtsp://operator:{SECRET}@192.0.2.1:8554/s"
     assert "disabled" in vonggac("camera", "list").output
     assert "nothing to change" in vonggac("camera", "edit", "1", "--disable").output
     assert json.loads(vonggac("camera", "remove", "1", "--json").output)["number"] == 1
