@@ -29,7 +29,7 @@ import sqlalchemy as sa
 
 from bench.centre import FOLDER, BenchmarkFailed, make_centre, start_centre
 from bench.process_tree import busy_seconds, kill, stop
-from bench.results import Result, keep
+from bench.results import Result, tell
 from peers.gst import GstCamera
 from peers.material import find
 from peers.numbered import NumberedClip, rendered
@@ -335,10 +335,7 @@ def main() -> None:
     chosen = parser.parse_args()
     size = Size(chosen.cameras, chosen.days, chosen.questions)
     found = run(size, chosen.folder, both=not chosen.sqlite_only, kills=chosen.kills)
-    for result in found:
-        print(result)
-    if size == Size():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=size == Size())
 
 
 if __name__ == "__main__":

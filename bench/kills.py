@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from bench.accounting import accounts, disagreements, lost_packets
 from bench.centre import FOLDER, BenchmarkFailed, Centre, servers, work_folder
 from bench.load import CLIP
-from bench.results import Result, keep
+from bench.results import Result, tell
 from peers.material import find
 from peers.numbered import holes, read_numbers, rendered
 from vonggac.core.clock import SystemClock
@@ -180,10 +180,7 @@ def main() -> None:
     chosen = parser.parse_args()
     load = Load(chosen.cameras, chosen.kills, chosen.every)
     found = run(load, chosen.folder)
-    for result in found:
-        print(result)
-    if load == Load():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load())
 
 
 if __name__ == "__main__":

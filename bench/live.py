@@ -22,7 +22,7 @@ from pathlib import Path
 from bench import REPOSITORY
 from bench.centre import FOLDER, BenchmarkFailed, Centre, servers, work_folder
 from bench.recording import CLIP
-from bench.results import Result, keep
+from bench.results import Result, tell
 from bench.spending import spending
 from peers.material import find
 from peers.numbered import rendered
@@ -156,10 +156,7 @@ def main() -> None:
     chosen = parser.parse_args()
     load = Load(chosen.cameras, chosen.sockets, chosen.seconds, chosen.openings)
     found = run(load, chosen.folder)
-    for result in found:
-        print(result)
-    if load == Load():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load())
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from bench.centre import (
 )
 from bench.district import district
 from bench.process_tree import proportional_bytes
-from bench.results import Result, keep
+from bench.results import Result, tell
 from bench.spending import Spending, spending
 from peers.material import find
 from peers.numbered import NumberedClip, rendered
@@ -166,10 +166,7 @@ def main() -> None:
     found = run(load, chosen.folder) if load.cameras else []
     if load.simulated:
         found += run_simulated(load, chosen.folder)
-    for result in found:
-        print(result)
-    if load == Load():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load())
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from bench.centre import (
     work_folder,
 )
 from bench.process_tree import proportional_bytes, stop
-from bench.results import Result, keep
+from bench.results import Result, tell
 from bench.spending import Spending, spending
 from peers.gst import GstCamera
 from peers.material import find
@@ -235,10 +235,7 @@ def main() -> None:
     order = chosen.order.split(",")
     rounds = [order if number % 2 == 0 else order[::-1] for number in range(chosen.rounds)]
     found = compared(load, run(load, rounds, chosen.folder, kept=chosen.keep))
-    for result in found:
-        print(result)
-    if load == Load():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load())
 
 
 if __name__ == "__main__":

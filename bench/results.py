@@ -53,6 +53,15 @@ class Result:
         }
 
 
+def tell(group: str, found: Iterable[Result], *, whole: bool) -> None:
+    """Print what a program of its own has measured; only the whole measurement of the table is kept, too."""
+    results = list(found)
+    for result in results:
+        print(result)
+    if whole:
+        keep(group, results)
+
+
 def machine() -> str:
     """Return the machine in words: processor, cores, kernel."""
     model = platform.processor() or platform.machine()

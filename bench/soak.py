@@ -23,7 +23,7 @@ from bench.accounting import Account, accounts, disagreements, gaps_by_reason
 from bench.centre import FOLDER, BenchmarkFailed, Centre, work_folder
 from bench.district import district
 from bench.process_tree import proportional_by_name
-from bench.results import Result, keep
+from bench.results import Result, tell
 from vonggac.core.clock import SystemClock
 from vonggac.core.errors import VonggacError
 from vonggac.sim.control import SimControl
@@ -209,10 +209,7 @@ def main() -> None:
         chosen.kilobits,
     )
     found = run(load, chosen.folder)
-    for result in found:
-        print(result)
-    if load == Load() and not any("interrupted" in result.name for result in found):
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load() and not any("interrupted" in result.name for result in found))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bench.centre import FOLDER, BenchmarkFailed, Centre, servers, work_folder
 from bench.live import log_in, pages
 from bench.process_tree import cpu_by_name, proportional_by_name
-from bench.results import Result, keep
+from bench.results import Result, tell
 from peers.chromium import chromium
 from peers.material import find
 from peers.numbered import NumberedClip, rendered
@@ -251,10 +251,7 @@ def main() -> None:
     chosen = parser.parse_args()
     load = Load(chosen.cameras, chosen.tiles, chosen.minutes, chosen.from_minute, chosen.every)
     found = run(load, chosen.folder)
-    for result in found:
-        print(result)
-    if load == Load():
-        keep(GROUP, found)
+    tell(GROUP, found, whole=load == Load())
 
 
 if __name__ == "__main__":

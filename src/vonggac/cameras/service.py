@@ -6,7 +6,6 @@ through `credentials`, `stream_url`, `sources` and `onvif_sources`.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from vonggac.cameras import events
-from vonggac.cameras.address import Credentials, StreamAddress, host_of, join_address
+from vonggac.cameras import events, sealing
+from vonggac.cameras.address import Credentials, StreamAddress, host_of
 from vonggac.cameras.models import Camera
 from vonggac.cameras.schemas import (
     CameraChanges,
@@ -208,9 +207,9 @@ def edit_camera(session: Session, box: SecretBox, camera: Camera, changes: Camer
         check_transport(travels, wanted["url"], wanted.get("tls_fingerprint", camera.tls_fingerprint))
     if {"url", "sub_url"} & set(changed):
         check_streams(wanted["url"], wanted["sub_url"])
-    sealed = _sealable(streams)
+    sealed = sealing.sealable(streams)
     if sealed != before:
-        wanted["secret"] = _seal(sealed, camera.id, box)
+        wanted["secret"] = sealing.seal(sealed, camera.id, box)
         changed.append("secret")
     if changed:
         # Both units hear of a move. Announced first: see `add_cameras`.
@@ -298,14 +297,14 @@ def credentials(camera: Camera, box: SecretBox, stream: str = "main") -> Credent
 
     A sub-stream on the same host as the main one shares its credentials. VonggacError when the key does not fit.
     """
-    opened = _open(camera, box) if camera.secret is not None else {}
-    return _credentials(opened, STREAMS[stream], camera.url, camera.sub_url)
+    opened = sealing.open_of(camera, box) if camera.secret is not None else {}
+    return sealing.credentials(opened, STREAMS[stream], camera.url, camera.sub_url)
 
 
 def stream_url(camera: Camera, box: SecretBox, stream: str = "main") -> str:
     """Return the address of a stream with its credentials, percent-encoded; empty when there is no such stream."""
-    opened = _open(camera, box) if camera.secret is not None else {}
-    return _whole_url(opened, STREAMS[stream], camera.url, camera.sub_url)
+    opened = sealing.open_of(camera, box) if camera.secret is not None else {}
+    return sealing.whole_url(opened, STREAMS[stream], camera.url, camera.sub_url)
 
 
 def sources(session: Session, box: SecretBox) -> list[CameraSource]:
@@ -329,15 +328,15 @@ def sources(session: Session, box: SecretBox) -> list[CameraSource]:
     with_audio = org.recorded_with_audio(session)
     found = []
     for key, number, name, folder, unit_id, url, sub_url, secret, transport, pin in session.execute(query):
-        opened: _Opened = {}
+        opened: sealing.Opened = {}
         fault = ""
         if secret is not None:
             try:
-                opened = _open_secret(secret, key, box)
+                opened = sealing.open_secret(secret, key, box)
             except VonggacError as error:
                 # One row of another key must not stop the recording of the others.
                 fault = str(error)
-        main, sub = (_whole_url(opened, column, url, sub_url) for column in STREAMS.values())
+        main, sub = (sealing.whole_url(opened, column, url, sub_url) for column in STREAMS.values())
         travels = camera_transport(transport)
         found.append(
             CameraSource(
@@ -369,69 +368,17 @@ def onvif_sources(session: Session, box: SecretBox) -> list[OnvifSource]:
     )
     found = []
     for camera in session.scalars(query):
-        opened: _Opened = {}
+        opened: sealing.Opened = {}
         fault = ""
         try:
-            opened = _open(camera, box) if camera.secret is not None else {}
+            opened = sealing.open_of(camera, box) if camera.secret is not None else {}
         except VonggacError as error:
             fault = str(error)
-        known = _stream(opened, "onvif_url", "").credentials
+        known = sealing.stream(opened, "onvif_url", "").credentials
         if known is None and host_of(camera.url) == host_of(camera.onvif_url):
-            known = _stream(opened, "url", "").credentials
+            known = sealing.stream(opened, "url", "").credentials
         found.append(OnvifSource(camera.id, camera.number, camera.unit_id, camera.onvif_url, known, fault))
     return found
-
-
-# --- sealing -----------------------------------------------------------------------------------------------------
-
-_Opened = dict[str, list[str]]
-"""Column of the address to user, password and, where the path holds a password, the address without stars."""
-
-
-def _context(key: uuid.UUID) -> str:
-    return f"camera:{key}"
-
-
-def _open(camera: Camera, box: SecretBox) -> _Opened:
-    assert camera.secret is not None
-    return _open_secret(camera.secret, camera.id, box)
-
-
-def _open_secret(secret: bytes, key: uuid.UUID, box: SecretBox) -> _Opened:
-    opened: _Opened = json.loads(box.open(secret, _context(key)))
-    return opened
-
-
-def _seal(opened: _Opened, key: uuid.UUID, box: SecretBox) -> bytes | None:
-    return box.seal(json.dumps(opened), _context(key)) if opened else None
-
-
-def _sealable(streams: dict[str, StreamAddress]) -> _Opened:
-    opened: _Opened = {}
-    for column, address in streams.items():
-        if address.credentials is not None or address.whole:
-            known = address.credentials or Credentials("", "")
-            opened[column] = [known.user, known.password, *([address.whole] if address.whole else [])]
-    return opened
-
-
-def _stream(opened: _Opened, column: str, url: str) -> StreamAddress:
-    user, password, whole = (*opened.get(column, []), "", "", "")[:3]
-    return StreamAddress(url, Credentials(user, password) if user else None, whole)
-
-
-def _credentials(opened: _Opened, column: str, url: str, sub_url: str) -> Credentials | None:
-    own = _stream(opened, column, "").credentials
-    if own is None and column == "sub_url" and host_of(url) == host_of(sub_url):
-        return _stream(opened, "url", "").credentials
-    return own
-
-
-def _whole_url(opened: _Opened, column: str, url: str, sub_url: str) -> str:
-    stored = url if column == "url" else sub_url
-    if not stored:
-        return ""
-    return join_address(_stream(opened, column, stored).whole or stored, _credentials(opened, column, url, sub_url))
 
 
 # --- changing ----------------------------------------------------------------------------------------------------
@@ -453,7 +400,7 @@ def _camera(identity: uuid.UUID, number: int, new: NewCamera, box: SecretBox) ->
         url=new.address.url,
         sub_url=new.sub_address.url if new.sub_address is not None else "",
         onvif_url=new.onvif_address.url if new.onvif_address is not None else "",
-        secret=_seal(_sealable(streams), identity, box),
+        secret=sealing.seal(sealing.sealable(streams), identity, box),
         latitude=new.latitude,
         longitude=new.longitude,
         enabled=new.enabled,
@@ -470,12 +417,12 @@ def _name_columns(name: str) -> dict[str, str]:
     return {"name": name, "name_folded": text.fold(name)[:200], "name_sort": text.sort_key(name)[:700]}
 
 
-def _open_for_change(camera: Camera, changes: CameraChanges, box: SecretBox) -> _Opened | None:
+def _open_for_change(camera: Camera, changes: CameraChanges, box: SecretBox) -> sealing.Opened | None:
     """Return what is sealed; None when the key does not fit and the changes bring new credentials anyway."""
     if camera.secret is None:
         return {}
     try:
-        return _open(camera, box)
+        return sealing.open_of(camera, box)
     except VonggacError:
         given = changes.credentials or (changes.address and changes.address.credentials)
         if given or changes.forget_credentials:
@@ -483,11 +430,11 @@ def _open_for_change(camera: Camera, changes: CameraChanges, box: SecretBox) -> 
         raise
 
 
-def _changed_streams(camera: Camera, changes: CameraChanges, before: _Opened) -> dict[str, StreamAddress]:
+def _changed_streams(camera: Camera, changes: CameraChanges, before: sealing.Opened) -> dict[str, StreamAddress]:
     streams = {}
     given = {"url": changes.address, "sub_url": changes.sub_address, "onvif_url": changes.onvif_address}
     for column, new in given.items():
-        old = _stream(before, column, getattr(camera, column))
+        old = sealing.stream(before, column, getattr(camera, column))
         if changes.forget_credentials:
             old = replace(old, credentials=None)
         elif new is not None and _sent_elsewhere(camera, changes, column, old, new):

@@ -56,6 +56,7 @@ export class TimelineView {
     }
     this.pen = pen;
     this.view = { fromMs: startMs - 2_400_000, toMs: startMs + 1_200_000 };
+    this.tellView();
     new ResizeObserver(() => this.resized()).observe(canvas);
     this.listen();
   }
@@ -130,10 +131,14 @@ export class TimelineView {
   private setView(view: View): void {
     this.view = view;
     this.tracks.want(view, this.width);
-    // For whoever looks at the page from outside: what stretch the canvas shows.
-    this.canvas.dataset.fromMs = String(Math.round(view.fromMs));
-    this.canvas.dataset.toMs = String(Math.round(view.toMs));
+    this.tellView();
     this.draw();
+  }
+
+  /** For whoever looks at the page from outside: what stretch the canvas shows. */
+  private tellView(): void {
+    this.canvas.dataset.fromMs = String(Math.round(this.view.fromMs));
+    this.canvas.dataset.toMs = String(Math.round(this.view.toMs));
   }
 
   private resized(): void {
