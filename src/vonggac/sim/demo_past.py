@@ -48,11 +48,11 @@ GATE_QUALITY = 29
 _Outage = tuple[int, str, int, GapReason, str]
 """Place of the camera, local time of day, seconds, reason, what the recorder would have noted."""
 OUTAGES: Sequence[_Outage] = (
-    (1, "03:12:05", 41, GapReason.CLOSED, "The camera has closed the connection."),
+    (1, "03:12:05", 41, GapReason.CLOSED, "Its connection ended in the middle of a packet."),
     (2, "07:48:30", 12, GapReason.LOSS, "packets were lost; on at the next key frame"),
     (2, "17:21:10", 18, GapReason.LOSS, "packets were lost; on at the next key frame"),
-    (4, "12:41:10", 503, GapReason.TIMED_OUT, "The camera does not answer."),
-    (6, "21:05:00", 1320, GapReason.REFUSED, "The camera refuses the connection."),
+    (4, "12:41:10", 503, GapReason.TIMED_OUT, "It takes our connection and then does not answer DESCRIBE (10 s)."),
+    (6, "21:05:00", 1320, GapReason.REFUSED, "Its port refuses the connection: is RTSP switched on?"),
     (7, "09:30:12", 65, GapReason.STALLED, "Connected and playing, but no picture has come for 4 s."),
 )
 """What happens to cameras of a district in a day: one of each sort that an officer meets."""

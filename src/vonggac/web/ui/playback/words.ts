@@ -62,8 +62,11 @@ class Words {
     if (toMs === null) {
       return this.say("since", { from: short(fromMs), lasts: age(nowMs - fromMs) });
     }
-    const end = this.date(fromMs) === this.date(toMs) && !this.vietnamese ? this.time(toMs) : short(toMs);
-    return this.say("interval", { from: short(fromMs), to: end, lasts: age(toMs - fromMs) });
+    // A day is said once: in English before the times, in Vietnamese behind them.
+    const once = this.date(fromMs) === this.date(toMs);
+    const from = once && this.vietnamese ? this.time(fromMs) : short(fromMs);
+    const to = once && !this.vietnamese ? this.time(toMs) : short(toMs);
+    return this.say("interval", { from, to, lasts: age(toMs - fromMs) });
   }
 
   speed(speed: number): string {
